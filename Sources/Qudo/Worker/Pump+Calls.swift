@@ -32,6 +32,7 @@ extension Pump {
   ///
   /// - Returns: The settlements that are still not written.
   private func settleAlone(_ settlements: [Settlement]) async -> [Settlement] {
+    // If this call fails, too, the settlements stay pending, and the caller reports the error of the first call.
     guard !settlements.isEmpty, let answer = try? await verbs.settle(settlements, claiming: nil) else {
       return settlements
     }

@@ -145,6 +145,7 @@ extension WorkerEngine {
   private func opening(
     _ index: Int, _ member: DatabaseMember, until time: Int64
   ) async -> Result<any Driver, QudoError>? {
+    // Only a cancellation makes a sleep throw: it ends the wait, as intended.
     let wait = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time)
     }
     keep(wait, index)
@@ -160,6 +161,7 @@ extension WorkerEngine {
   }
 
   private func nap(_ index: Int, until time: Int64) async {
+    // Only a cancellation makes a sleep throw: it ends the nap, as intended.
     let nap = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
     keep(nap, index)
     await nap.value

@@ -186,6 +186,7 @@ struct Database: ParsableArguments {
       end.finish()
     }
     Task {
+      // Only a cancellation makes a sleep throw, and then the command need not wait.
       try? await Task.sleep(for: .seconds(2))
       end.finish()
     }

@@ -5,7 +5,8 @@ import Testing
 /// What this harness has found, each by the shortest way to it.
 @Suite struct FoundTests {
   /// The claim's part of the WAL was lost with the sync; what was acknowledged after it lay behind the hole.
-  @Test func whatIsAcknowledgedAfterAFailedSyncIsOnTheDisk() async throws {
+  @Test("What is acknowledged after a failed sync is on the disk")
+  func acknowledgedAfterAFailedSyncIsStored() async throws {
     let scenario = Scenario(
       name: "found", before: [.enqueue(["a", "b"])], steps: [.claim(1), .enqueue(["c"]), .enqueue(["d"])])
     #expect(

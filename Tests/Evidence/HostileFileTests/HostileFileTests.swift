@@ -20,8 +20,10 @@ import Testing
     var findings: [Finding] = []
   }
 
-  @Test(.timeLimit(.minutes(30)))
-  func noFileCrashesQudoOrHangsItOrRunsWhatIsPlantedAndEachErrorSaysWhatIsWrong() throws {
+  @Test(
+    "No file crashes or hangs Qudo or runs what is planted in it, and each error says what is wrong",
+    .timeLimit(.minutes(30)))
+  func noFileCrashesOrHangsQudo() throws {
     var tally = Tally()
     var seeds = 0
     for seed in Evidence.seeds(atLeast: 1) {

@@ -42,7 +42,8 @@ import Testing
     #expect(try open(folder.file("new.db"), umask: umask) == "open 600 600 600")
   }
 
-  @Test func aFileThatIsThereKeepsItsModeAndSoDoThoseBesideIt() throws {
+  @Test("An existing file keeps its mode, and so do the files next to it")
+  func existingFileKeepsItsMode() throws {
     let path = folder.file("shared.db")
     #expect(try open(path) == "open 600 600 600")
     chmod(path, 0o660)
@@ -68,7 +69,8 @@ import Testing
     #expect(try mode(imported) == 0o600)
   }
 
-  @Test func aLinkInOnesOwnFolderIsFollowedAndWhatItLeadsToIsMade() throws {
+  @Test("A link in the user's own folder is followed, and its target is created")
+  func linkInAnOwnFolderIsFollowed() throws {
     let link = folder.file("link.db")
     let target = try makeFolder("elsewhere", mode: 0o755) + "/real.db"
     try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "elsewhere/real.db")
@@ -82,7 +84,8 @@ import Testing
       ])
   }
 
-  @Test(arguments: [0o777, 0o1777]) func aLinkInAFolderThatEverybodyMayWriteToIsRefused(mode: mode_t) throws {
+  @Test("A link in a folder that everybody may write to is refused", arguments: [0o777, 0o1777])
+  func linkInAWorldWritableFolderIsRefused(mode: mode_t) throws {
     let place = try makeFolder("open", mode: mode)
     let target = folder.file("target.db")
     try FileManager.default.createSymbolicLink(atPath: place + "/jobs.db", withDestinationPath: target)
@@ -122,7 +125,8 @@ import Testing
     #expect(try open(path, user: Self.stranger).hasPrefix("cannotOpen"))
   }
 
-  @Test func aFolderOrAFileThatEverybodyMayWriteToIsWarnedOf() async throws {
+  @Test("Qudo warns of a folder or a file that everybody may write to")
+  func worldWritablePlaceIsWarnedOf() async throws {
     let place = try makeFolder("open", mode: 0o777)
     let log = InMemoryLogHandler()
     let logger = Logger(label: "qudo") { _ in log }

@@ -19,7 +19,8 @@ extension Interleavings {
       )
     }
 
-    @Test func callersWaitForAConnectionNoLongerThanTheTimeOut() async throws {
+    @Test("Callers wait for a connection until the timeout, and no longer")
+    func waitForAConnectionEndsAtTheTimeout() async throws {
       try await callers(
         "callers with a short time-out", seeds: 8, timeout: .milliseconds(50), options: { _ in "pool=1" })
     }

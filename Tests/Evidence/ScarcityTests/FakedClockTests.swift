@@ -13,11 +13,13 @@ import Glibc
   /// Says that it began, and goes on when it is told to.
   private static let job = "p=sh -c 'echo {} > started; read x < go; echo {} > ended'"
 
-  @Test(.timeLimit(.minutes(5))) func aJumpOfTheWallClockTakesNoLeaseFromAWorkerThatRenewsIt() async throws {
+  @Test("A jump of the wall clock takes no lease from a worker that renews it", .timeLimit(.minutes(5)))
+  func clockJumpTakesNoRenewedLease() async throws {
     try await offThePool(Self.jumpUnderALease)
   }
 
-  @Test(.timeLimit(.minutes(5))) func aJumpOfTheWallClockMovesDelayedJobsAndLosesNone() async throws {
+  @Test("A jump of the wall clock moves delayed jobs and loses none", .timeLimit(.minutes(5)))
+  func clockJumpMovesDelayedJobs() async throws {
     try await offThePool(Self.jumpRoundDelayedJobs)
   }
 

@@ -16,7 +16,8 @@ import Testing
   /// What an enqueue may take, and what a machine may that has other things to do.
   private static let longestEnqueue = 3.0 + 1.5
 
-  @Test func nothingIsTornLostOrLeftWaitingWhateverIsStopped() async throws {
+  @Test("Nothing is torn, lost or left waiting, whatever is stopped")
+  func stoppedServersLoseNothing() async throws {
     let seed = Evidence.firstSeed
     let seconds = max(30, Evidence.seconds)
     print("torture of servers: seed \(seed), \(seconds) s")

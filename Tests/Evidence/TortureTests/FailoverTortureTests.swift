@@ -14,7 +14,8 @@ import Testing
 ///
 /// `QUDO_TORTURE_SECONDS` (30 by default) says for how long, `QUDO_TORTURE_SEED` repeats a run's choices.
 @Suite struct FailoverTortureTests {
-  @Test func nothingAcknowledgedIsLostWhileDatabasesComeAndGo() async throws {
+  @Test("Nothing acknowledged is lost while databases fail and recover")
+  func outagesLoseNothingAcknowledged() async throws {
     let environment = ProcessInfo.processInfo.environment
     let seconds = environment["QUDO_TORTURE_SECONDS"].flatMap(Double.init) ?? 30
     let seed = environment["QUDO_TORTURE_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0...9_999_999)

@@ -10,7 +10,8 @@ import Testing
 ///
 /// `QUDO_TORTURE_SECONDS` (3 by default) says for how long, `QUDO_TORTURE_SEED` repeats a run's choices.
 @Suite struct TortureTests {
-  @Test func nothingAcknowledgedIsLostAndNoStaleSettleTakesEffect() async throws {
+  @Test("Killed processes lose nothing acknowledged, and no stale settle takes effect")
+  func killsLoseNothingAcknowledged() async throws {
     let environment = ProcessInfo.processInfo.environment
     let seconds = environment["QUDO_TORTURE_SECONDS"].flatMap(Double.init) ?? 3
     let seed = environment["QUDO_TORTURE_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0...9_999_999)

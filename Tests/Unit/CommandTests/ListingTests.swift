@@ -393,8 +393,8 @@ import Testing
   ]
   #endif
 
-  @Test(arguments: foreign)
-  func whatIsNotInThisBuildIsWrongUsageAndNoPasswordIsShown(database: String) throws {
+  @Test("A database that this build lacks is wrong usage, and no password is shown", arguments: foreign)
+  func missingTraitIsWrongUsage(database: String) throws {
     let result = try place.qudo("count", "--database", database)
     #expect(
       result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: ")

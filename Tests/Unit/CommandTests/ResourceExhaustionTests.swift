@@ -8,7 +8,9 @@ import Testing
   init() throws { place = try CommandWorkspace() }
 
   #if os(Linux)
-  @Test func aCommandThatCannotBeStartedForWantOfDescriptorsIsNoFailureAndItsJobComesAgain() throws {
+  @Test(
+    "If the process is out of descriptors, a command that cannot start is no failure, and its job runs later")
+  func outOfDescriptorsACommandRunsLater() throws {
     let worker = try place.start("work", "p=sh -c 'echo \"{} $QUDO_ATTEMPT\"'")
     try place.qudo("enqueue", "p", "first")
     #expect(try worker.output.line() == "first 1")
@@ -44,7 +46,8 @@ import Testing
   }
 
   /// What tells of a command's end is a descriptor too: without one the worker would wait for it forever.
-  @Test func moreCommandsThanThereAreDescriptorsForEndAllTheSame() throws {
+  @Test("More commands than there are descriptors for end all the same")
+  func moreCommandsThanDescriptorsAllEnd() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...30).map { "\($0)\n" }.joined())
     let worked = try place.shell(
       #"ulimit -n 60; exec "$qudo" work "p=sh -c 'sleep 0.2; echo {} \$QUDO_ATTEMPT'" --until-empty --concurrency 30"#

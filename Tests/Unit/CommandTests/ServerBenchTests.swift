@@ -81,7 +81,8 @@ import Testing
     #expect(try work.qudo("work", "k=echo {}", "--until-empty", "--database", url).output == "hello\n")
   }
 
-  @Test func whatABenchmarkLeftIsRefusedAndOtherTablesStay() async throws {
+  @Test("Tables that a benchmark left are refused, and other tables stay")
+  func leftBenchmarkTablesAreRefused() async throws {
     let server = try await MariaDBServer.shared()
     let database = try await server.makeDatabase()
     let bench = [

@@ -25,7 +25,8 @@ import Testing
     var isWhole: Bool { acknowledged == (1...lines).map { "\($0)" } }
   }
 
-  @Test func withTwoServersEachLineIsAcknowledgedWhileOneIsDead() async throws {
+  @Test("With two servers each line is acknowledged while one is dead")
+  func eachLineIsAcknowledged() async throws {
     let servers = [try await MariaDBServer.start(), try await MariaDBServer.start()]
     var (kills, doubled, reported) = (0, 0, 0)
     for seed in Evidence.seeds(atLeast: 2) {
@@ -50,7 +51,8 @@ import Testing
       "\(kills) kills, \(reported) lines reported as perhaps doubled, \(doubled) were")
   }
 
-  @Test func withOneServerThatComesBackEachLineIsThereOnce() async throws {
+  @Test("With one server that is killed and started again, each line is there once")
+  func eachLineIsThereOnce() async throws {
     let server = try await MariaDBServer.start()
     var kills = 0
     for seed in Evidence.seeds(atLeast: 2) {

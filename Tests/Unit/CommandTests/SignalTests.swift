@@ -27,7 +27,8 @@ import Testing
     #expect(try place.qudo("failures", "--json").output == "[]\n")
   }
 
-  @Test func aCommandThatDoesNotEndIsStoppedAndItsJobWaitsAgainAtOnce() throws {
+  @Test("A command that outlasts the grace period is stopped, and its job waits again at once")
+  func commandBeyondTheGracePeriodIsStopped() throws {
     let started = try place.lifeline("started")
     try place.qudo("enqueue", "p", "x")
     // A command that says it ended well when it is stopped has not done its work.

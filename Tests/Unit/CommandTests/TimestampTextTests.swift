@@ -33,8 +33,10 @@ import Testing
     }
   }
 
-  @Test(arguments: [Int64.min, .max, -1, -999_999, -1_000_000])
-  func aTimeThatAFileHasFromSomebodyElseIsShownSomehow(microseconds: Int64) {
+  @Test(
+    "A time that another program wrote into the file is shown, however odd",
+    arguments: [Int64.min, .max, -1, -999_999, -1_000_000])
+  func foreignTimeIsShown(microseconds: Int64) {
     let time = Timestamp(microseconds: microseconds)
     #expect(time.utc.hasSuffix("Z") && !time.local.isEmpty)
     if microseconds == -1 { #expect(time.utc == "1969-12-31T23:59:59.999Z") }

@@ -24,7 +24,8 @@ import Testing
     #expect(try place.qudo("count").output == "")
   }
 
-  @Test func thePayloadIsOnStandardInputAndTheJobInTheEnvironment() throws {
+  @Test("The payload is on standard input, and the job is in the environment")
+  func payloadIsOnStandardInput() throws {
     try place.qudo("enqueue", "p", "hello")
     let command = "p=sh -c 'cat; echo \" $QUDO_JOB_ID $QUDO_KIND $QUDO_ATTEMPT\"'"
     #expect(try place.qudo("work", command, "--until-empty").output == "hello 1 p 1\n")
@@ -39,7 +40,8 @@ import Testing
       ] + bytes)
   }
 
-  @Test func aPayloadWithNULCannotBeAnArgumentButCanBeRead() throws {
+  @Test("A payload with a NUL cannot be an argument, but can be read from standard input")
+  func payloadWithNULIsReadFromInput() throws {
     _ = try place.qudo(["enqueue", "p", "--lines"], input: Data("a\0b\n".utf8))
     let failed = try place.qudo("work", "p=echo {}", "--until-empty", "--max-retries", "3")
     #expect(failed.status == 0 && failed.output == "")
@@ -48,7 +50,8 @@ import Testing
     #expect(try place.qudo("work", "p=cat", "--until-empty").bytes == Data("a\0b".utf8))
   }
 
-  @Test func aPayloadThatIsTooLongForAnArgumentIsAClearFailure() throws {
+  @Test("A payload that is too long for an argument fails with a clear message")
+  func payloadTooLongForAnArgumentFails() throws {
     _ = try place.qudo(["enqueue", "p", "--payload-file", "-"], input: Data(repeating: 97, count: 1 << 20))
     let worked = try place.qudo("work", "p=echo {}", "--until-empty", "--max-retries", "3")
     #expect(worked.status == 0 && worked.errors.contains("too long for an argument"))
@@ -157,7 +160,8 @@ import Testing
     #expect(!place.exists("qudo.db"))
   }
 
-  @Test func theEndOfStandardErrorIsTheMessageAndAllOfItIsPassedOn() throws {
+  @Test("The end of standard error is the message, and all of it is passed on")
+  func endOfStandardErrorIsTheMessage() throws {
     try place.qudo("enqueue", "p")
     let worked = try place.qudo("work", "p=sh -c 'seq 2000 >&2; exit 4'", "--until-empty")
     #expect(worked.errors.hasPrefix("1\n2\n3\n") && worked.errors.contains("\n2000\nqudo: job failed"))

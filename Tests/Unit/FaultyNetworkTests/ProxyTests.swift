@@ -42,7 +42,8 @@ private let stream = SOCK_STREAM
     #expect(client.receive(2) == [2, 3])
   }
 
-  @Test(arguments: Proxy.Direction.allCases) func whatIsSwallowedNeverArrivesAndHealingCutsTheConnection(
+  @Test("Swallowed bytes never arrive, and healing cuts the connection", arguments: Proxy.Direction.allCases)
+  func swallowedBytesNeverArrive(
     direction: Proxy.Direction
   ) throws {
     let client = try Client(proxy.port)
@@ -77,7 +78,8 @@ private let stream = SOCK_STREAM
     #expect(ContinuousClock.now - second >= .milliseconds(300))
   }
 
-  @Test(arguments: Proxy.Direction.allCases) func theTailIsTruncatedAndTheConnectionIsClosedInOrder(
+  @Test("The tail is truncated, and the connection is closed in order", arguments: Proxy.Direction.allCases)
+  func tailIsTruncatedAndClosedInOrder(
     direction: Proxy.Direction
   ) throws {
     let client = try Client(proxy.port)

@@ -5,7 +5,7 @@ import ProcessSupport
 import Testing
 
 @Suite struct MariaDBServerTests {
-  @Test func theSharedServerAnswersAndHasWhatWasWrittenDown() async throws {
+  @Test("The shared server answers and has what was written down") func sharedServerAnswers() async throws {
     let server = try await MariaDBServer.shared()
     #expect(try await MariaDBServer.shared() === server)
     let name = try await server.makeDatabase()
@@ -65,7 +65,8 @@ import Testing
       ])
   }
 
-  @Test func aUserWithThePasswordComesInByTCPAndNobodyElse() async throws {
+  @Test("Over TCP, only the user with the password can connect")
+  func userNeedsThePasswordOverTCP() async throws {
     let server = try await MariaDBServer.shared()
     func connect(_ password: String) throws -> Int32? {
       let file = try FileHandle(forUpdating: URL(fileURLWithPath: "/dev/null"))
@@ -84,7 +85,8 @@ import Testing
     #expect(try connect("wrong") == 1)
   }
 
-  @Test func whatWasCommittedSurvivesAKillAndAStartWithOtherOptions() async throws {
+  @Test("Committed rows survive a kill and a start with other options")
+  func committedRowsSurviveAKill() async throws {
     let server = try await MariaDBServer.start()
     let name = try await server.makeDatabase()
     try await server.query("CREATE TABLE t (a INT); INSERT INTO t VALUES (7)", in: name)

@@ -19,7 +19,8 @@ struct ChangeTests {
 
   private typealias Whole = EncryptedCodec<CompressedCodec<MessagePackCodec>>
 
-  @Test func oldPayloadsStayReadableAtEveryChangeOfTheDefault() async throws {
+  @Test("Old payloads stay readable at every change of the default codec")
+  func oldPayloadsStayReadable() async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "qudo-change-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -56,7 +57,8 @@ struct ChangeTests {
     #expect(seen.withLock { $0 } == ["0", "1", "2", "3", "4", "5"])
   }
 
-  @Test func whatTheQueueWasNotGivenFailsItsRunAndSaysWhich() async throws {
+  @Test("A payload whose key or codec the queue lacks fails its run, and the error says which")
+  func missingKeyOrCodecFailsTheRun() async throws {
     let driver = MemoryDriver()
     let keys = [UInt32(1): SecretKey.random(), 2: SecretKey.random()]
     let one = Whole(CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 1, keys: keys))

@@ -23,7 +23,8 @@ struct EncryptionTests {
     }
   }
 
-  @Test func whatIsEncryptedIsDecryptedAndLooksDifferentEachTime() throws {
+  @Test("Each ciphertext of the same payload differs, and each is decrypted to it")
+  func encryptionRoundTripsAndDiffers() throws {
     let codec = EncryptedCodec(JSONCodec(), keys: try ring(0x0102_0304, [0x0102_0304: new]))
     #expect("\(codec.id)" == "17/1")
     let one = try codec.encode(["secret"], of: "mail")
@@ -87,7 +88,7 @@ struct EncryptionTests {
     #expect(message(second, before) == "it was encrypted with key 2, which the key ring does not have")
   }
 
-  @Test func errorsAndDescriptionsShowNeitherKeysNorWhatWasEncrypted() throws {
+  @Test("Errors and descriptions show neither keys nor plaintext") func errorsShowNoSecrets() throws {
     enum Color: String, Codable { case red }
     let bytes = (0..<32).map { UInt8($0) }
     let key = try SecretKey(bytes)

@@ -38,7 +38,8 @@ import Testing
   }
 
   /// The server hung while another process enqueued it.
-  @Test func aJobThatIsCommittedLateIsClaimedWhenTheBoundExpires() async throws {
+  @Test("A job that is committed late is claimed when the bound expires")
+  func jobCommittedLateIsClaimed() async throws {
     let database = try await TestDatabase()
     let driver = try await bounded(database)
     let late = try database.connection(commits: false)
@@ -59,7 +60,8 @@ import Testing
     try await database.drop()
   }
 
-  @Test func aJobThatAnotherSessionHadLockedIsClaimedWhenTheBoundExpires() async throws {
+  @Test("A job that another session had locked is claimed when the bound expires")
+  func jobLockedByASessionIsClaimedLater() async throws {
     let database = try await TestDatabase()
     let driver = try await bounded(database)
     let other = try database.connection(commits: false)
@@ -74,7 +76,8 @@ import Testing
     try await database.drop()
   }
 
-  @Test func leasesAndDelayedJobsBelowTheBoundsAreFoundToo() async throws {
+  @Test("Leases and delayed jobs below the bounds are found, too")
+  func leasesBelowTheBoundsAreFound() async throws {
     let database = try await TestDatabase()
     let (driver, other) = (try await bounded(database), try database.driver())
     #expect(try await claim(driver) == 11)

@@ -49,7 +49,8 @@ import Testing
     SELECT CONCAT('KILL CONNECTION ', id) FROM information_schema.PROCESSLIST WHERE user = 'qudo'
     """
 
-  @Test func connectionsThatAreKilledLoseNothingThatWasAcknowledged() async throws {
+  @Test("Killed connections lose nothing that was acknowledged")
+  func killedConnectionsLoseNothing() async throws {
     let server = try await MariaDBServer.start()
     let driver = try await TestDatabase(on: server).driver()
     try await driver.connect()
@@ -106,7 +107,8 @@ import Testing
     await driver.close()
   }
 
-  @Test func aServerThatIsKilledDuringCommitsKeepsWhatWasAcknowledged() async throws {
+  @Test("A server that is killed during commits keeps acknowledged jobs")
+  func killedServerKeepsAcknowledgedJobs() async throws {
     let server = try await MariaDBServer.start()
     let driver = try await TestDatabase(on: server).driver()
     var all = Tally()
@@ -142,7 +144,8 @@ import Testing
     await driver.close()
   }
 
-  @Test func aServerThatDoesNotAnswerIsLeftAfterTheTimeOut() async throws {
+  @Test("A call leaves a server that does not answer after the timeout")
+  func silentServerIsLeftAfterTheTimeout() async throws {
     let server = try await MariaDBServer.start()
     let driver = try await TestDatabase(on: server).driver(
       options: "read-timeout=1s&connect-timeout=1s&pool=1")
@@ -186,7 +189,8 @@ import Testing
     await driver.close()
   }
 
-  @Test func whoHoldsARowForLongMakesOthersBusyAndNoLonger() async throws {
+  @Test("A session that holds a row makes others busy after the timeout")
+  func heldRowMakesOthersBusy() async throws {
     let database = try await TestDatabase()
     let driver = try database.driver(options: "read-timeout=60s", timeout: .seconds(1))
     _ = try await driver.insert([NewJob("a"), NewJob("a")])
@@ -209,7 +213,8 @@ import Testing
     try await database.drop()
   }
 
-  @Test func whoFindsNoFreeConnectionIsToldSoAfterTheTimeOut() async throws {
+  @Test("If no connection is free, a call fails after the timeout and says so")
+  func noFreeConnectionTimesOut() async throws {
     let database = try await TestDatabase()
     let driver = try database.driver(options: "pool=1", timeout: .milliseconds(200))
     try await driver.connect()

@@ -167,7 +167,8 @@ import Testing
   }
 
   /// Its claim did not see them, as they were not committed yet.
-  @Test func jobsThatEnterWhileAnotherClaimReadsAreNotPassedOver() {
+  @Test("Jobs that are enqueued while another claim reads are not passed over")
+  func jobsEnqueuedDuringAClaimAreFound() {
     var cursors = slowFloors()
     claimed(&cursors, cursors.view(start), [1: key(2), 2: key(2)])
     let view = cursors.view(start)

@@ -51,7 +51,8 @@ import Testing
     try await database.drop()
   }
 
-  @Test func manyWorkersOfManyKindsRunEachJobOnceAndNoneIsLeft() async throws {
+  @Test("Many workers of many kinds run each job once, and none is left")
+  func manyKindsRunEachJobOnce() async throws {
     let database = try await TestDatabase()
     let driver = try database.driver(options: "pool=8")
     _ = try await driver.insert((0..<600).map { NewJob(kinds[$0 % 20]) })

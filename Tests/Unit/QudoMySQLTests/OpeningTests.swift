@@ -18,7 +18,8 @@ import Testing
     }
   }
 
-  @Test func aDriverWhoseServerIsDownCanBeHeldAndHasItsName() async throws {
+  @Test("A driver can be created while its server is down, and has its name")
+  func driverOfADownServerHasItsName() async throws {
     let server = try await MariaDBServer.start()
     let database = try await TestDatabase(on: server)
     server.kill()
@@ -166,7 +167,7 @@ import Testing
     try await database.drop()
   }
 
-  @Test func settingsThatLoseOnAPowerCutAreToldAndNotDeclared() async throws {
+  @Test("Settings that lose jobs in a power cut are reported") func lossySettingsAreReported() async throws {
     let server = try await MariaDBServer.start(["--innodb-flush-log-at-trx-commit=2"])
     let driver = try await TestDatabase(on: server).driver()
     let facts = try await driver.connect()
@@ -180,7 +181,8 @@ import Testing
     await driver.close()
   }
 
-  @Test func aPayloadThatTheServerDoesNotTakeIsRefusedAndBatchesAreSplit() async throws {
+  @Test("A payload beyond the server's limit is refused, and batches are split")
+  func payloadBeyondTheServersLimitIsRefused() async throws {
     let server = try await MariaDBServer.start(["--max-allowed-packet=64K"])
     let driver = try await TestDatabase(on: server).driver()
     let large = NewJob("a", payload: Payload([UInt8](repeating: 7, count: 40_000)))

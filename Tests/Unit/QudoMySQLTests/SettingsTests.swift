@@ -49,13 +49,15 @@ import Testing
     #expect(error?.code == .invalidArgument)
   }
 
-  @Test(arguments: [
-    ("10.11.6-MariaDB-0+deb12u1", true), ("10.6.0-MariaDB", true), ("10.5.27-MariaDB", false),
-    ("5.5.5-10.11.6-MariaDB-log", true),
-    ("5.5.5-10.5.1-MariaDB", false), ("11.4.2-MariaDB", true), ("8.0.11", true), ("8.4.0", true),
-    ("9.1.0", true), ("5.7.44-log", false), ("", false),
-  ])
-  func serversThatAreTooOldAreRefusedWithTheirVersion(_ version: String, isGood: Bool) {
+  @Test(
+    "Servers that are too old are refused, and the error has their version",
+    arguments: [
+      ("10.11.6-MariaDB-0+deb12u1", true), ("10.6.0-MariaDB", true), ("10.5.27-MariaDB", false),
+      ("5.5.5-10.11.6-MariaDB-log", true),
+      ("5.5.5-10.5.1-MariaDB", false), ("11.4.2-MariaDB", true), ("8.0.11", true), ("8.4.0", true),
+      ("9.1.0", true), ("5.7.44-log", false), ("", false),
+    ])
+  func tooOldServersAreRefused(_ version: String, isGood: Bool) {
     let facts = MySQLServerFacts(version: version, longestPacket: 0, losesOnPowerCut: [])
     guard !isGood else {
       #expect(throws: Never.self) { try facts.checkVersion() }

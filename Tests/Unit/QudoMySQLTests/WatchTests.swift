@@ -20,7 +20,8 @@ import Testing
   }
 
   /// A row that a session has locked which is gone, say: it rings for that every second at least.
-  @Test func whatIsFoundAndNotClaimedIsAskedForMoreAndMoreSeldom() {
+  @Test("Rows that are found and not claimed are asked for more and more seldom")
+  func unclaimableRowsAreWatchedLessOften() {
     var memory = WatchMemory()
     var pauses: [Duration] = []
     for _ in 0..<9 {

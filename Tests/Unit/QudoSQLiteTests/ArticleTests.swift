@@ -98,7 +98,8 @@ struct Sealing: Hook {
     #expect(log.entries == ["abc", "abc"])
   }
 
-  @Test func aRunThatReturnsInSpiteOfItsCancellationIsCompleted() async throws {
+  @Test("A run that returns in spite of its cancellation is completed")
+  func cancelledRunThatReturnsIsCompleted() async throws {
     _ = try await driver.insert([job()])
     let handler = JobHandler("a", policy: policy { $0.timeLimit = .seconds(5) }) { [log] _ in
       log.add("started")

@@ -127,7 +127,8 @@ import Testing
     #expect(try app.rows("SELECT count(*) FROM qudo_ready") == ["1"])
   }
 
-  @Test func aTransactionThatReadBeforeSomebodyElseWroteIsBusy() async throws {
+  @Test("A transaction that read before another connection wrote is busy")
+  func staleTransactionIsBusy() async throws {
     try app.run("BEGIN")
     #expect(try app.rows("SELECT count(*) FROM customer") == ["0"])
     _ = try await my.driver.insert([job("theirs")])

@@ -18,7 +18,8 @@ import Testing
     app = try AppConnection(my.file.path)
   }
 
-  @Test func aNewKindOfTheApplicationsIsTheSameForTheDriver() async throws {
+  @Test("A kind that the application's transaction added is the same kind for the driver")
+  func applicationsNewKindIsTheDrivers() async throws {
     _ = try await driver.insert([job("1")])
     try queue.enqueue(job("2", kind: "new"), in: app.handle)
     _ = try await driver.insert([job("3", kind: "new"), job("4", kind: "newer")])
@@ -93,7 +94,8 @@ import Testing
   }
 
   /// Within the application's transaction the next call looks again.
-  @Test func aNewKindThatWasRolledBackToASavepointIsNotRemembered() async throws {
+  @Test("A new kind is forgotten when its savepoint is rolled back")
+  func rolledBackKindIsForgotten() async throws {
     try app.run("BEGIN; SAVEPOINT s")
     try queue.enqueue(job("1", kind: "x"), in: app.handle)
     try app.run("ROLLBACK TO s")

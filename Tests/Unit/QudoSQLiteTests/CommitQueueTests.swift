@@ -20,7 +20,8 @@ import Testing
     #expect(threadComes && !stillNotAlone && group == ["b"] && !threadStays && alone)
   }
 
-  @Test mutating func theFirstOfManyStartsTheThreadAndAllShareOneCommit() {
+  @Test("The first of many callers starts the thread, and all share one commit")
+  mutating func firstCallerStartsTheThread() {
     let admissions = ["a", "b", "c"].map { queue.enqueue($0, until: later) }
     let group = queue.takeGroup()
     #expect(admissions == [.queuedFirst, .queued, .queued] && group == ["a", "b", "c"])
@@ -41,7 +42,8 @@ import Testing
     #expect(aloneAgain, "the last one came by itself")
   }
 
-  @Test mutating func whatIsLeftToDoBringsTheThreadThoughNobodyWaits() {
+  @Test("Work that is left starts the thread though no caller waits")
+  mutating func remainingWorkStartsTheThread() {
     _ = queue.enterAlone()
     let threadComes = queue.leave(more: true)
     let alone = queue.enterAlone()

@@ -19,7 +19,8 @@ import Glibc
     }
   }
 
-  @Test func aDatabaseThatMayNotGrowRefusesAndKeepsWhatItHas() async throws {
+  @Test("A database that may not grow refuses enqueues and keeps its jobs")
+  func databaseThatMayNotGrowKeepsItsJobs() async throws {
     let file = try TemporaryFile()
     let driver = try file.open()
     let big = String(repeating: "x", count: 20_000)

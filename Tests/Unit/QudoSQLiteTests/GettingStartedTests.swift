@@ -134,7 +134,8 @@ private struct ImageStore {
   }
 
   /// A property's default does not help a payload that was stored before there was the property.
-  @Test func anOptionalPropertyMayBeAddedAndADefaultedOneMayNot() async throws {
+  @Test("An optional property may be added to a job, and one with a default may not")
+  func addedPropertyMustBeOptional() async throws {
     struct Defaulted: Job {
       static let kind: Kind = "a"
       var text = ""

@@ -98,7 +98,8 @@ import Testing
     #expect(try await my.driver.claim(demand()).jobs[0].priority == 9)
   }
 
-  @Test func anErrorOnTheWayToTheRunFailsItAndLosesNothing() async throws {
+  @Test("An error in a hook before the run fails the run and loses nothing")
+  func errorBeforeTheRunFailsIt() async throws {
     struct Faulty: Hook {
       static let points: HookPoints = [.deserialize, .willWork]
       let early: Bool

@@ -109,7 +109,8 @@ import Testing
       } == .corrupt)
   }
 
-  @Test func aLogWhoseIDsAreUsedUpIsDamagedAndTheDiskIsNotFull() async throws {
+  @Test("A log whose ids are used up counts as damaged, not as a full disk")
+  func logOutOfIDsIsDamaged() async throws {
     let driver = try await driver("INSERT INTO sqlite_sequence VALUES('qudo_failure', 9223372036854775807)")
     let lease = try #require(try await driver.claim(demand()).jobs.first).lease
     #expect(

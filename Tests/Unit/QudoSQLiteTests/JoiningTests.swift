@@ -92,7 +92,8 @@ import Testing
     #expect(sqlite3_txn_state(app.handle, "main") == SQLITE_TXN_NONE)
   }
 
-  @Test func hooksAreCalledBeforeTheEnqueueAndToldThatItMayBeRolledBack() async throws {
+  @Test("Hooks are called before the enqueue and told that it may be rolled back")
+  func hooksKnowOfThePossibleRollback() async throws {
     let queue = Queue(driver) { Told(log: log) }
     try queue.enqueue(job("x"), in: app.handle)
     try queue.enqueue(Greeting(name: "Ada"), in: app.handle)

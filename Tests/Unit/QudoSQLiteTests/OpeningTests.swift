@@ -22,7 +22,8 @@ import Testing
     #expect(refusal() == .foreignSchema)
   }
 
-  @Test func anApplicationsFileInAnotherJournalModeIsRefusedAndStaysSo() throws {
+  @Test("An application's file in another journal mode is refused and keeps its mode")
+  func otherJournalModeIsRefused() throws {
     try file.execute("CREATE TABLE data(a)")
     #expect(refusal() == .unsupportedDatabase)
     #expect(!FileManager.default.fileExists(atPath: file.path + "-wal"))
@@ -35,7 +36,8 @@ import Testing
     try file.execute("INSERT INTO data VALUES(1)")
   }
 
-  @Test func aNewerSchemaIsRefusedUnlessItAllowsThisVersion() async throws {
+  @Test("A newer schema is refused unless it allows this version")
+  func newerSchemaMustAllowThisVersion() async throws {
     await (try file.open()).close()
     try file.execute("INSERT INTO qudo_schema VALUES(98, 0, 1, 1)")
     #expect(refusal() == nil)
@@ -106,7 +108,8 @@ import Testing
     #expect { try SQLiteDriver(path: path) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
   }
 
-  @Test func plantedTriggersDoNotFireAndPlantedViewsAreNotRead() async throws {
+  @Test("Planted triggers do not fire, and planted views are not read")
+  func plantedTriggersAndViewsAreInert() async throws {
     await (try file.open()).close()
     try file.execute(
       """
@@ -133,7 +136,8 @@ import Testing
     #expect(refusal() == .foreignSchema)
   }
 
-  @Test func aTableThatAViewReplacesLaterIsAnErrorAndNotRead() async throws {
+  @Test("A view that replaces a table later is an error and is not read")
+  func viewInPlaceOfATableIsNotRead() async throws {
     let driver = try file.open()
     try file.execute(
       "DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")

@@ -125,7 +125,8 @@ extension PluginArticleTests {
     #expect(log.entries == ["open localhost", "ada: Lunch", "ada@example.org: A note", "close"])
   }
 
-  @Test func oneThatWorksBesideTheJobsGoesByTheWorkersClock() async throws {
+  @Test("A plugin that works next to the jobs goes by the worker's clock")
+  func pluginUsesTheWorkersClock() async throws {
     let beat = JobHandler("heartbeat") { [log] context in log.add("beat \(context.id.number)") }
     let worker = try Worker(
       queue, handlers: [beat], plugins: [Heartbeat()],

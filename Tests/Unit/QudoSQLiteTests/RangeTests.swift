@@ -122,7 +122,8 @@ import Testing
     #expect(try running == ["1|2", "6|10"])
   }
 
-  @Test func whoseLeaseIsExtendedRunsOnAndTheOthersAreTakenBack() async throws {
+  @Test("Jobs whose lease is renewed run on, and the others are recovered")
+  func renewedJobsRunOnAndOthersAreRecovered() async throws {
     try await fill()
     let leases = try await claimed()
     clock.advance(by: .seconds(30))
@@ -161,7 +162,8 @@ import Testing
     #expect(try await settle(extended.compactMap(\.self)) == leases.map { _ in .settled() })
   }
 
-  @Test func ofManyLeasesThatEndedEachClaimTakesSoManyBack() async throws {
+  @Test("Of many expired leases each claim recovers a bounded number")
+  func eachClaimRecoversABoundedNumber() async throws {
     try await fill(1...2500)
     #expect(try await claimed(2500).count == 2500)
     clock.advance(by: .seconds(61))

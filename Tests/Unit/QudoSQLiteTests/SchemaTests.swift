@@ -37,7 +37,8 @@ import Testing
       """)
   }
 
-  @Test func aFileOfTheFirstSchemaIsMigratedAndItsJobsWork() async throws {
+  @Test("A file of the first schema is migrated, and its jobs run")
+  func fileOfTheFirstSchemaIsMigrated() async throws {
     try makeVersion1()
     let driver = try file.open(clock: clock)
     #expect(driver.name == "old")
@@ -213,7 +214,8 @@ import Testing
   }
 
   /// It wrote a row for each job, where there are now rows for several.
-  @Test func anOlderVersionThatIsAtWorkFindsNothingOfWhatItWroteTo() async throws {
+  @Test("Each statement of an older version that still runs fails")
+  func runningOlderVersionFindsNoTables() async throws {
     try makeVersion1()
     await (try file.open(clock: clock)).close()
     let app = try AppConnection(file.path)

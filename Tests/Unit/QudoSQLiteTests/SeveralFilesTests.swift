@@ -170,7 +170,8 @@ import Testing
     await queue.close()
   }
 
-  @Test func aJobCanBeEnqueuedInTheApplicationsTransactionInOneOfThem() async throws {
+  @Test("With several files, a job can be enqueued in the application's transaction in one of them")
+  func transactionInOneOfSeveralFiles() async throws {
     defer { clear() }
     let other = PlainDriver(base: MemoryDriver(clock: clock))
     let queue = Queue(try Databases([source("a.db"), .init(other)], options: quiet()))

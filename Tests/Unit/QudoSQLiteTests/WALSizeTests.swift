@@ -26,7 +26,8 @@ import Testing
     await driver.close()
   }
 
-  @Test func beyondItsLimitEnqueuesAreRefusedAndSettlesAreNot() async throws {
+  @Test("If the WAL exceeds its limit, enqueues are refused and settles are not")
+  func beyondTheLimitOnlyEnqueuesAreRefused() async throws {
     let file = try TemporaryFile()
     let driver = try SQLiteDriver(path: file.path, maxWALSize: 16 << 20)
     _ = try await driver.insert([NewJob("b")])

@@ -33,7 +33,8 @@ import Testing
     return try #require(handle)
   }
 
-  @Test func aForeignWriterIsWaitedForUntilTheTimeOutAndNoLonger() async throws {
+  @Test("A call waits for a foreign writer until the timeout, and no longer")
+  func foreignWriterIsWaitedFor() async throws {
     let driver = try open(timeout: .milliseconds(250))
     let foreign = try foreigner()
     #expect(await code { try await driver.insert([job("too late")]) } == .busy)
@@ -52,7 +53,8 @@ import Testing
     #expect(try await Set(results + other) == [.inserted(1), .inserted(2)])
   }
 
-  @Test func anotherProcessWithTheTurnIsWaitedForUntilTheTimeOutAndNoLonger() async throws {
+  @Test("A call waits for the write lock of another process until the timeout, and no longer")
+  func writeLockOfAProcessIsWaitedFor() async throws {
     let driver = try open(timeout: .milliseconds(50))
     let writeLock = try WriteLock(path: file.path)
     try writeLock.take()
@@ -124,7 +126,9 @@ import Testing
       "whoever closes the file last removes its WAL")
   }
 
-  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger()
+  @Test(
+    "Opening a file waits for the write lock of another process until the timeout, and no longer",
+    .timeLimit(.minutes(5))) func openingWaitsForTheWriteLock()
     async throws
   {
     await (try open()).close()
@@ -169,8 +173,8 @@ import Testing
   }
   #endif
 
-  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAForeignWriterUntilTheTimeOutAndNoLonger() async throws
-  {
+  @Test("Opening a file waits for a foreign writer until the timeout, and no longer", .timeLimit(.minutes(5)))
+  func openingWaitsForAForeignWriter() async throws {
     let driver = try open()
     let foreign = try foreigner()
     let beginning = ContinuousClock.now
@@ -192,7 +196,8 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
-  @Test func whatWasHandedInIsDoneThoughTheTaskIsCancelled() async throws {
+  @Test("A submitted call is done though its task is cancelled")
+  func submittedCallOutlivesItsTask() async throws {
     // However long it takes until it is seen here: its time must not be over by then.
     let driver = try SQLiteDriver(path: file.path, busyTimeout: .seconds(3600))
     let writeLock = try WriteLock(path: file.path)
@@ -281,7 +286,8 @@ import Testing
     await driver.close()
   }
 
-  @Test func closingWaitsForWhatWasHandedInAndAnswersEachCaller() async throws {
+  @Test("Closing waits for submitted calls and answers each caller")
+  func closingAnswersEachCaller() async throws {
     let driver = try open()
     let done = Locked(0)
     await withTaskGroup { group in
@@ -323,7 +329,8 @@ import Testing
   }
 
   /// What the WAL-reset bug needs cannot happen: a checkpoint during a commit or during another checkpoint.
-  @Test func noCheckpointRunsBesideACommitOrAnotherCheckpoint() async throws {
+  @Test("No checkpoint runs during a commit or during another checkpoint")
+  func checkpointsRunAlone() async throws {
     let watch = Locked((inside: 0, overlaps: 0, checkpoints: 0, transactions: 0))
     let observer: @Sendable (WriterCore.Event) -> Void = { event in
       watch.withLock { watch in

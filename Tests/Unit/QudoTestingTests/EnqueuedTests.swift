@@ -13,7 +13,8 @@ import Testing
     queue = Queue(driver)
   }
 
-  @Test func anOrderEnqueuesAReceiptAndAskForAReviewADayLater() async throws {
+  @Test("An order enqueues a receipt, and a request for a review a day later")
+  func orderEnqueuesReceiptAndReview() async throws {
     let now = clock.now().wall
     let shop = Shop(queue: queue)
     try await shop.order("lamp", by: "ada")

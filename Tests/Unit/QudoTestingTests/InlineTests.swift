@@ -143,7 +143,8 @@ import Testing
     }
   }
 
-  @Test func pluginsAreStartedOnceForAllJobsOfAnEnqueueOrADrain() async throws {
+  @Test("Plugins are started once for all jobs of an enqueue or a drain")
+  func pluginsStartOncePerDrain() async throws {
     let plain = Queue(driver)
     let queue = try plain.inline([JobHandler(Count.self)], plugins: [Counter(log: log)])
     try await queue.enqueue(contentsOf: [Count(text: "1"), Count(text: "2")])
@@ -155,7 +156,8 @@ import Testing
     #expect(throws: QudoError.self) { try plain.inline([JobHandler(Count.self)]) }
   }
 
-  @Test func tasksThatEnqueueAtOnceHaveTheirJobsRunWhenTheyGoOn() async throws {
+  @Test("When tasks that enqueue at the same time continue, their jobs have run")
+  func concurrentEnqueuesRunTheirJobs() async throws {
     let queue = try Queue(driver).inline([noting("a")])
     try await withThrowingTaskGroup(of: Bool.self) { group in
       for number in 0..<50 {

@@ -32,7 +32,8 @@ struct PropertyListCodecTests {
     }
   }
 
-  @Test func damagedBytesAreAnErrorOrAnotherValueAndNeverACrash() throws {
+  @Test("Damaged bytes are an error or another value, and never a crash") func damagedBytesNeverCrash() throws
+  {
     let photo = Photo(
       name: "lamp", taken: .distantPast, bytes: Data([1, 2, 3]), sizes: [1, 2], tags: ["a": 1])
     let bytes = try codec.encode(photo, of: "a")

@@ -94,8 +94,10 @@ import Testing
     #expect(try await left(driver) == [2, 2])
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: Base.allCases)
-  func aLogBeyondItsNumberOfRowsShrinksInShortTransactions(base: Base) async throws {
+  @Test(
+    "A log beyond its number of rows shrinks in short transactions", .timeLimit(.minutes(5)),
+    arguments: Base.allCases)
+  func longLogShrinksInShortTransactions(base: Base) async throws {
     let driver = try driver(base)
     try await fill(driver, 2200)
     let newest = try await driver.failures(LogQuery(limit: 1000)).map(\.id)

@@ -77,7 +77,8 @@ import Testing
     #expect(delay(.exponential(base: .seconds(-1), cap: .seconds(1)), 3) == .zero)
   }
 
-  @Test func theOutcomeOfAFailureIsDecidedByAttemptAndPolicy() throws {
+  @Test("The attempt and the policy decide the outcome of a failure")
+  func attemptAndPolicyDecideTheOutcome() throws {
     struct Broken: Error {}
     var policy = JobPolicy()
     policy.maxRetries = 2

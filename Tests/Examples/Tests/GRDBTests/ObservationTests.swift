@@ -42,7 +42,8 @@ import Testing
     cancellable.cancel()
   }
 
-  @Test func aTransactionObserverHearsOfTheApplicationsRowsAndOfTheEnds() async throws {
+  @Test("A transaction observer hears of the application's rows, and of commits and rollbacks")
+  func observerHearsOfRowsAndEnds() async throws {
     let observer = Observer()
     app.pool.add(transactionObserver: observer)
     try await write("Ada")

@@ -12,7 +12,8 @@ import Testing
 
   init() throws { app = try AppFile() }
 
-  @Test func aWorkerInAnotherProcessWakesAfterTheCommitAndNotBefore() async throws {
+  @Test("A worker in another process wakes after the commit and not before")
+  func otherProcessWakesAfterTheCommit() async throws {
     let worker = try Child("work", app.path)
     try worker.wait(for: "idle")
     for name in ["Ada", "Grace", "Barbara"] {
@@ -53,7 +54,8 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
-  @Test func killedBeforeTheCommitNeitherTheWriteNorTheCompletionIsThere() async throws {
+  @Test("A process killed before the commit leaves neither the write nor the completion")
+  func killBeforeTheCommitKeepsNeither() async throws {
     _ = try await driver.insert([greet("Ada")])
     let child = try Child("complete", app.path)
     try child.wait(for: "written")
@@ -64,7 +66,8 @@ import Testing
     #expect(try await driver.claim(everything).texts == ["Ada"])
   }
 
-  @Test func killedAfterTheCommitTheWriteAndTheCompletionAreThere() async throws {
+  @Test("A process killed after the commit leaves both the write and the completion")
+  func killAfterTheCommitKeepsBoth() async throws {
     _ = try await driver.insert([greet("Ada")])
     let child = try Child("complete", app.path)
     try child.wait(for: "written")

@@ -79,7 +79,8 @@ struct CodecParityTests {
     #expect(log.entries == ["old", "new"])
   }
 
-  @Test func aPayloadOfACodecThatIsNotThereFailsWithItsNumber() async throws {
+  @Test("A payload whose codec is missing fails, and the error has the codec's number")
+  func missingCodecFailsWithItsNumber() async throws {
     try await Queue(my.driver, codecs: Codecs(XMLPropertyList())).enqueue(Note(text: "x"))
     #expect(try await my.worker([reading]).workUntilEmpty().failed == 1)
     #expect(try await my.driver.failures(LogQuery()).first?.message.contains("codec 200") == true)

@@ -13,13 +13,14 @@ struct ConfigurationParityTests {
 
   init() throws { my = try Harness() }
 
-  @Test func anIdleWorkerLooksEveryFiveSecondsAndIsWokenBefore() {
+  @Test("An idle worker polls every five seconds and is woken before") func idleWorkerPollsAndIsWoken() {
     #expect(WorkerOptions().pollInterval == .seconds(5))
   }
 
   @Test func oneJobRunsAtATime() { #expect(WorkerOptions().concurrency == 1) }
 
-  @Test func severalDatabasesAreShuffledAndSetAsideForThirtySeconds() {
+  @Test("Several databases are shuffled, and an unavailable one is skipped for 30 seconds")
+  func databasesAreShuffledAndSkippedFor30s() {
     #expect(DatabaseOptions().order == .shuffled && DatabaseOptions().probeInterval == .seconds(30))
   }
 

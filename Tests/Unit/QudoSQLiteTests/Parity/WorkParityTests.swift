@@ -29,7 +29,8 @@ struct WorkParityTests {
   }
 
   /// The original sleeps between two looks.
-  @Test func workGoesOnUntilItIsCancelledAndIsWokenByAnEnqueue() async throws {
+  @Test("The worker runs until it is cancelled, and an enqueue wakes it")
+  func workEndsOnlyByCancellation() async throws {
     let worker = try my.worker([handler("a", log)])
     let work = Task { try await worker.work() }
     for number in 1...3 {

@@ -57,7 +57,8 @@ import Testing
     #expect(log.entries == [])
   }
 
-  @Test func replacementsAndTheStatusAreWrittenInTheSameTransaction() async throws {
+  @Test("Replacements and the status are written in the same transaction")
+  func replacementsShareTheTransaction() async throws {
     _ = try await driver.insert([job("x", unique: UniqueKey("k"))])
     let before = { @Sendable [clock] (context: JobContext) in
       context.replace(with: [job("next", kind: "b", unique: UniqueKey("k"))])
@@ -78,7 +79,8 @@ import Testing
     #expect(try await driver.jobs(matching: JobQuery()).map(\.uniqueKey) == ["k"])
   }
 
-  @Test func rolledBackAndReturnedItIsCompletedTheUsualWay() async throws {
+  @Test("A job that rolled back its completion and returned is completed as usual")
+  func rollbackThenReturnCompletesAsUsual() async throws {
     _ = try await driver.insert([job("x")])
     let handler = completing { [log, driver] app, _ in
       try app.run("ROLLBACK")

@@ -47,7 +47,8 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
-  @Test func aRunThatIgnoresItsTimeLimitIsSettledWithoutItAndNotWaitedFor() async throws {
+  @Test("A run that ignores its time limit is settled without waiting for it")
+  func runBeyondItsTimeLimitIsAbandoned() async throws {
     let gate = Gate()
     defer { gate.open() }
     _ = try await driver.insert([job()])
@@ -63,7 +64,8 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
-  @Test func aRunThatWasGivenUpCountsForNothingWhenItFailsAtLast() async throws {
+  @Test("An abandoned run counts for nothing when it fails at last")
+  func abandonedRunCountsForNothing() async throws {
     struct Ends: Hook {
       static let points: HookPoints = [.didFail, .didWork]
       let log: Log
@@ -111,7 +113,8 @@ import Testing
     #expect(log.entries == ["started"])
   }
 
-  @Test func afterTheGraceJobsAreCancelledAndGivenBackAtOnceAndUncounted() async throws {
+  @Test("After the grace period jobs are cancelled and released at once, and no attempt counts")
+  func afterTheGracePeriodJobsAreReleased() async throws {
     _ = try await driver.insert([job()])
     let worker = try my.worker([endless()]) { $0.shutdownGracePeriod = .zero }
     let work = Task { try await worker.work() }
@@ -121,7 +124,8 @@ import Testing
     #expect(try await driver.claim(demand()).jobs.map(\.attempt) == [1])
   }
 
-  @Test func aJobThatIgnoresTheEndOfTheGraceIsNotWaitedForAndGivenBack() async throws {
+  @Test("A job that ignores the end of the grace period is released without waiting for it")
+  func jobIgnoringTheGracePeriodIsReleased() async throws {
     let gate = Gate()
     defer { gate.open() }
     _ = try await driver.insert([job()])
@@ -206,7 +210,8 @@ import Testing
     #expect(log.entries == ["started", "cancelled"])
   }
 
-  @Test func anIdleWorkerSleepsExactlyUntilTheNextJobIsDue() async throws {
+  @Test("An idle worker sleeps exactly until the next job is due")
+  func idleWorkerSleepsUntilTheNextDueTime() async throws {
     _ = try await driver.insert([job(due: .after(.seconds(1)))])
     let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }]) {
       $0.pollInterval = .seconds(3600)
@@ -255,7 +260,8 @@ import Testing
 
   /// Through the file: the other connection shares nothing with the worker's. The clock stands still, so that no
   /// poll helps.
-  @Test func anEnqueueOfAnotherConnectionWakesAnIdleWorker() async throws {
+  @Test("An enqueue on another connection wakes an idle worker")
+  func enqueueElsewhereWakesAnIdleWorker() async throws {
     let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }])
     let other = try my.file.open(clock: clock)
     let work = Task { try await worker.work() }
@@ -268,7 +274,8 @@ import Testing
     #expect(try await work.value.completed == 20)
   }
 
-  @Test func troubleOfTheDatabaseIsWaitedOutAndNoOutcomeIsLost() async throws {
+  @Test("The worker waits until a database error is over, and no outcome is lost")
+  func databaseErrorLosesNoOutcome() async throws {
     let spy = SpyDriver(base: driver)
     _ = try await driver.insert((0..<10).map { job("\($0)") })
     spy.fail("settle", [QudoError(.diskFull, "full"), QudoError(.ioError, "io"), QudoError(.busy, "busy")])

@@ -54,7 +54,8 @@ import Testing
     #expect(summary.snoozed == 1 && summary.completed == 1 && log.entries == ["1", "1"])
   }
 
-  @Test func aJobIsReplacedByOthersWhichMayHaveItsUniqueKey() async throws {
+  @Test("A job is replaced by others, which may have its unique key")
+  func replacementsMayHaveTheUniqueKey() async throws {
     let log = Log()
     _ = try await driver.insert([job("first", unique: UniqueKey("k"))])
     let worker = try my.worker([
@@ -69,7 +70,8 @@ import Testing
     #expect(log.entries == ["first", "second", "third"])
   }
 
-  @Test func replacementsThatAreRefusedFailTheRunAndNotTheWorker() async throws {
+  @Test("Replacements that are refused fail the run and not the worker")
+  func refusedReplacementsFailTheRun() async throws {
     _ = try await driver.insert([job(), job("fine")])
     let worker = try my.worker([
       JobHandler("a") { if $0.text == "" { $0.replace(with: [job(), job(kind: "")]) } }
@@ -89,7 +91,8 @@ import Testing
     #expect(try await !worker.workOnce())
   }
 
-  @Test func aKindWithAConcurrencyOfItsOwnRunsNoMoreAtOnce() async throws {
+  @Test("A kind with its own concurrency runs no more jobs at a time")
+  func kindKeepsItsOwnConcurrency() async throws {
     let log = Log()
     let running = Locked((now: 0, most: 0))
     _ = try await driver.insert((0..<20).map { job("\($0)") } + (0..<20).map { job("\($0)", kind: "b") })
@@ -234,7 +237,8 @@ import Testing
     )
   }
 
-  @Test func aPayloadThatDoesNotDecodeFailsItsRunAndSaysWhere() async throws {
+  @Test("A payload that cannot be decoded fails its run, and the error says where")
+  func undecodablePayloadSaysWhere() async throws {
     struct Sum: Job {
       static let kind: Kind = "a"
       var numbers: [Int]

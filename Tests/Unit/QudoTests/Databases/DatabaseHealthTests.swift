@@ -26,7 +26,8 @@ import Testing
     #expect(health.state == .probing && !health.isDue(.max))
   }
 
-  @Test func aProbeThatFailsSetsItAsideAnewAndOneThatSucceedsMakesItLive() {
+  @Test("A failed probe makes a database unavailable again, and a successful one makes it live")
+  func probeDecidesTheStatus() {
     var health = health()
     _ = health.failed(down, now: 0)
     _ = health.beginProbe()
@@ -58,7 +59,7 @@ import Testing
     #expect(isBack && health.state == .live && !health.isSlow(60 * second))
   }
 
-  @Test func aDatabaseThatOwesAnAnswerForOverASecondIsSlow() {
+  @Test("A database that has owed an answer for over a second is slow") func databaseOwingAnAnswerIsSlow() {
     var health = health()
     health.asked(0)
     #expect(!health.isSlow(second) && health.isSlow(second + 1))
@@ -74,7 +75,8 @@ import Testing
     #expect(!health.isSlow(3 * second) && health.isSlow(3 * second + 1))
   }
 
-  @Test func whatIsOwedFromBeforeDoesNotCountOnceItIsThereAgain() {
+  @Test("Once a database is live again, an answer owed from before does not count")
+  func answersOwedBeforeDoNotCount() {
     var health = health()
     health.asked(0)
     _ = health.failed(down, now: 0)
@@ -94,7 +96,8 @@ import Testing
     #expect(health.state == .closed && !health.beginsProbe)
   }
 
-  @Test func onlyErrorsThatSayThatNothingWasWrittenAllowFailover() {
+  @Test("Only errors that say that nothing was written allow a failover")
+  func onlyCertainErrorsAllowFailover() {
     for code in [
       QudoError.Code.unreachable, .accessDenied, .cannotOpen, .corrupt, .readOnly, .diskFull, .busy, .ioError,
       .closed, .database,
@@ -127,7 +130,8 @@ extension DatabaseHealth {
 
   private func live() -> DatabaseHealth { DatabaseHealth(isOpen: true, retry: 1) }
 
-  @Test func orderedGoesFromFirstToLastAndUnopenedOnesAreAsGoodAsLive() {
+  @Test("The ordered placement goes from first to last, and an unopened database counts as live")
+  func orderedTakesUnopenedAsLive() {
     #expect(order(.ordered, [live(), DatabaseHealth(isOpen: false, retry: 1), live()]) == [0, 1, 2])
   }
 
@@ -144,7 +148,7 @@ extension DatabaseHealth {
     #expect(firsts == [0, 1, 2])
   }
 
-  @Test func whatIsLeftOfTheTimeIsSharedByThoseThatAreLeft() {
+  @Test("The databases that are left share the time that is left") func remainingTimeIsShared() {
     var random = SystemRandomNumberGenerator()
     var route = EnqueueRoute(3, .ordered, using: &random)
     _ = route.next(0) { _ in live() }

@@ -3,7 +3,8 @@ import QudoTesting
 import Testing
 
 @Suite struct DeadlineTests {
-  @Test func aDatabaseThatHangsDoesNotHoldAnEnqueueBeyondItsDeadline() async throws {
+  @Test("A database that hangs delays an enqueue only until the deadline")
+  func hangingDatabaseCostsAnEnqueueItsDeadline() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .hangs
     let enqueue = Task { try await fleet.queue.enqueue(fleet.job("x")) }
@@ -91,7 +92,8 @@ import Testing
     await fleet.log.wait(for: "recovered a")
   }
 
-  @Test func anEnqueueThatIsCancelledBeforeItBeganWritesNothing() async throws {
+  @Test("An enqueue that is cancelled before it begins writes nothing")
+  func cancelledEnqueueWritesNothing() async throws {
     let fleet = try Fleet("a", "b")
     let queue = fleet.queue
     let task = Task { () async throws -> EnqueueResult in
@@ -114,7 +116,8 @@ import Testing
     return try Databases(sources, options: options)
   }
 
-  @Test func aDatabaseIsOpenedWhenItIsFirstNeededAndKeptThen() async throws {
+  @Test("A database is opened on its first use and then kept open")
+  func databaseIsOpenedOnFirstUse() async throws {
     let clock = ManualClock()
     let opened = Locked(0)
     let driver = MemoryDriver(name: "real", clock: clock)
@@ -128,7 +131,8 @@ import Testing
     #expect(opened.withLock { $0 } == 1 && databases.names == ["real"])
   }
 
-  @Test func oneThatCannotBeOpenedIsPassedOverAndTriedAgainLater() async throws {
+  @Test("A database that cannot be opened is skipped and tried again later")
+  func unopenableDatabaseIsTriedLater() async throws {
     let clock = ManualClock()
     let isThere = Locked(false)
     let a = MemoryDriver(name: "a", clock: clock)
@@ -145,7 +149,8 @@ import Testing
     #expect(try await queue.enqueue(NewJob("a")).id.database == "a")
   }
 
-  @Test func oneThatHangsWhileItIsOpenedTakesItsShareOfTheTimeOnly() async throws {
+  @Test("A database that hangs while it is opened takes only its share of the time")
+  func hangingOpeningTakesOnlyItsShare() async throws {
     let clock = ManualClock()
     let gate = FaultyDriver("a", clock: clock)
     gate.fault = .hangs
@@ -162,7 +167,8 @@ import Testing
     gate.fault = .none
   }
 
-  @Test func aNameThatAnotherDatabaseHasIsFoundWhenItIsOpened() async throws {
+  @Test("A database with the name of another one is refused when it is opened")
+  func duplicateNameIsFoundWhenOpened() async throws {
     let clock = ManualClock()
     let other = MemoryDriver(name: "a", clock: clock)
     let source = Databases.Source("second") { () async throws(QudoError) in other }

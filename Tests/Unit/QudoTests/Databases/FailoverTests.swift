@@ -4,7 +4,8 @@ import QudoTesting
 import Testing
 
 @Suite struct FailoverTests {
-  @Test func anEnqueueGoesOnToTheNextDatabaseWhenOneRefuses() async throws {
+  @Test("An enqueue goes on to the next database if one refuses")
+  func enqueueGoesOnAfterARefusal() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .refuses(refused)
     let result = try await fleet.queue.enqueue(fleet.job("x"))
@@ -12,7 +13,8 @@ import Testing
     #expect(fleet.log.lines == ["database unavailable a"])
   }
 
-  @Test func aDatabaseThatIsSetAsideIsNotAskedBeforeItsTime() async throws {
+  @Test("An unavailable database is not probed before the probe interval has passed")
+  func unavailableDatabaseIsSkipped() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .refuses(refused)
     for text in ["1", "2", "3"] { try await fleet.queue.enqueue(fleet.job(text)) }
@@ -23,7 +25,8 @@ import Testing
     #expect(fleet["a"].calls == 1)
   }
 
-  @Test func aDatabaseThatIsThereAgainIsUsedAgainAfterTheRetryTime() async throws {
+  @Test("A database that works again is used after the probe interval")
+  func databaseThatIsBackIsUsedAgain() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .refuses(refused)
     try await fleet.queue.enqueue(fleet.job("1"))
@@ -50,7 +53,8 @@ import Testing
     #expect("\(try #require(error))".contains("b: no room"))
   }
 
-  @Test func whenAllAreSetAsideTheyAreAskedBeforeTheirTime() async throws {
+  @Test("If all databases are unavailable, they are probed before their time")
+  func allUnavailableAreProbedEarly() async throws {
     let fleet = try Fleet("a", "b")
     for driver in fleet.drivers { driver.fault = .refuses(refused) }
     await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
@@ -58,7 +62,8 @@ import Testing
     #expect(try await fleet.queue.enqueue(fleet.job("y")).id.database == "b")
   }
 
-  @Test func whatTheCallerDidWrongFailsAtOnceAndSetsNothingAside() async throws {
+  @Test("A caller's error fails at once and makes no database unavailable")
+  func callersErrorFailsAtOnce() async throws {
     let fleet = try Fleet("a", "b")
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(NewJob("")) }
     #expect(error?.code == .invalidArgument)
@@ -76,7 +81,8 @@ import Testing
     #expect(try await fleet.queue.enqueue(fleet.job("y")).id.database == "b", "the next one goes elsewhere")
   }
 
-  @Test func whoChoseItFailsOverOnAnUnknownOutcomeAndHasTheJobTwice() async throws {
+  @Test("With failover on unknown outcomes, the job may be in both databases")
+  func failoverOnUnknownOutcomeMayDouble() async throws {
     let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
     #expect(try await fleet.queue.enqueue(fleet.job("x")).id.database == "b")
@@ -84,7 +90,9 @@ import Testing
     #expect(try await fleet["b"].texts == ["x"])
   }
 
-  @Test func whoChoseItAndFindsNoOtherStillHearsThatItIsUnknown() async throws {
+  @Test(
+    "With failover on unknown outcomes, an enqueue that finds no other database reports the unknown outcome")
+  func unknownOutcomeIsKeptWithoutAnother() async throws {
     let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
     fleet["b"].fault = .refuses(refused)
@@ -92,7 +100,9 @@ import Testing
     #expect(error?.code == .outcomeUnknown && (error?.cause as? AllDatabasesUnavailable)?.failures.count == 2)
   }
 
-  @Test func whoChoseItAndIsCancelledMeanwhileStillHearsThatItIsUnknown() async throws {
+  @Test(
+    "With failover on unknown outcomes, an enqueue that is cancelled meanwhile reports the unknown outcome")
+  func unknownOutcomeIsKeptWhenCancelled() async throws {
     let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
     fleet["b"].fault = .refuses(QudoError(.cancelled, "the task was cancelled before anything was written"))
@@ -165,7 +175,8 @@ extension Fleet {
     NewJob("a", payload: Payload(text), idempotencyKey: IdempotencyKey(text))
   }
 
-  @Test func whatIsNotKnownIsAskedAgainInTheSameDatabaseAndDoneOnce() async throws {
+  @Test("If the outcome is unknown, the enqueue repeats in the same database and is done once")
+  func unknownOutcomeIsRepeatedInPlace() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .doneUnknown
     let task = Task { try await fleet.queue.enqueue(job("x")) }
@@ -177,7 +188,8 @@ extension Fleet {
     #expect(fleet["b"].calls == 0)
   }
 
-  @Test func aDatabaseThatThenRefusesDoesNotMakeItGoElsewhere() async throws {
+  @Test("If the database refuses after an unknown outcome, the enqueue does not go to another one")
+  func refusalAfterUnknownOutcomeStays() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .doneUnknown
     let task = Task { try await fleet.queue.enqueue(job("x")) }

@@ -12,7 +12,8 @@ import Testing
     JobHandler("a") { context in log.add(String(decoding: context.payload.bytes, as: UTF8.self)) }
   }
 
-  @Test func jobsOfAllDatabasesAreRunAndSettledWhereTheyCameFrom() async throws {
+  @Test("The worker runs the jobs of all databases and settles each in its own")
+  func jobsAreSettledWhereTheyCameFrom() async throws {
     let fleet = try Fleet("a", "b", "c")
     for driver in fleet.drivers { try await fill(driver, 5) }
     let log = LineLog()
@@ -142,7 +143,8 @@ import Testing
     _ = try await work.value
   }
 
-  @Test func aDatabaseThatComesBackIsWorkedOnWithinTheRetryTime() async throws {
+  @Test("The worker claims from a database that is available again within the probe interval")
+  func databaseThatIsBackIsWorkedOn() async throws {
     let fleet = try Fleet("a", "b") { $0.callTimeout = .seconds(3600) }
     try await fill(fleet["a"], 1)
     fleet["a"].fault = .refuses(refused)
@@ -200,7 +202,8 @@ import Testing
     #expect(try await driver.texts == [])
   }
 
-  @Test func aWorkerThatIsStoppedEndsAlthoughADatabaseHangs() async throws {
+  @Test("A worker that is stopped ends although a database hangs")
+  func stopEndsDespiteAHangingDatabase() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .hangs
     let log = LineLog()
@@ -236,7 +239,8 @@ import Testing
     #expect(summary.completed == 11 && log.lines.last == "b0++++++++++")
   }
 
-  @Test func oneThatIsDownIsNotWaitedForLongerThanThePatience() async throws {
+  @Test("A worker waits for a database that is down until the outage timeout, and no longer")
+  func downDatabaseEndsAtTheOutageTimeout() async throws {
     let fleet = try Fleet("a", "b") { $0.callTimeout = .seconds(3600) }
     for driver in fleet.drivers { try await fill(driver, 2) }
     fleet["a"].fault = .refuses(refused)
@@ -309,7 +313,8 @@ private struct Counted: Plugin {
     #expect(fleet["a"].calls == 1, "it is set aside, and its answer is why")
   }
 
-  @Test func oneThatHangsIsNotWaitedForLongerThanTheDeadline() async throws {
+  @Test("A worker waits for a database that hangs until the deadline, and no longer")
+  func hangingDatabaseEndsAtItsDeadline() async throws {
     let fleet = try Fleet("a", "b")
     for driver in fleet.drivers { driver.fault = .hangs }
     let databases = fleet.databases

@@ -129,7 +129,8 @@ import Testing
   }
 
   /// Nor does a claim that asked for little, as much was buffered or the last job still ran, make the next ones small.
-  @Test(arguments: [1, 8]) mutating func quickJobsThatEndWhileTheDatabaseIsAskedAreClaimedAheadMoreAndMore(
+  @Test("If jobs end while the database answers, the prefetch grows", arguments: [1, 8])
+  mutating func prefetchGrowsForQuickJobs(
     left: Int
   ) {
     state = Self.state(concurrency: 1)
@@ -203,7 +204,8 @@ import Testing
     #expect(other == nil && job != nil)
   }
 
-  @Test mutating func whatHasFinishedIsSettledTogetherWhileThereAreJobsToRun() {
+  @Test("Finished jobs are settled together while there are jobs to run")
+  mutating func finishedJobsAreSettledTogether() {
     state = Self.state(concurrency: 1)
     var supply = 1_000
     var now: Int64 = 0
@@ -262,7 +264,8 @@ import Testing
     }
   }
 
-  @Test mutating func aClaimThatTookVeryLongDoesNotKeepBackWhatHasFinished() {
+  @Test("A very slow claim does not keep finished jobs from being settled")
+  mutating func slowClaimDoesNotDelayFinishedJobs() {
     state = Self.state(concurrency: 1)
     state.source.wake.shouldClaim = true
     state.claimed(
@@ -386,7 +389,8 @@ import Testing
     #expect(pauses == [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000])
   }
 
-  @Test mutating func leasesAreRenewedAlsoWhileOutcomesCannotBeWritten() {
+  @Test("Leases are renewed even while outcomes cannot be written")
+  mutating func leasesAreRenewedDuringAnOutage() {
     var supply = 2
     _ = settle(now: 0, supply: &supply)
     let (first, second) = (openSlot(), state.openSlot() ?? 0)
