@@ -146,7 +146,7 @@ extension Queue {
 }
 
 extension Array {
-  /// What all databases answered, one after the other.
+  /// Returns the answers of all databases, one after the other.
   func joined<Row>() throws(QudoError) -> [Row] where Element == DatabaseAnswer<[Row]> {
     var rows: [Row] = []
     for answer in self { rows += try answer.result.get() }

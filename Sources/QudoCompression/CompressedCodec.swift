@@ -1,12 +1,12 @@
 #if Compression
 public import Qudo
 
-/// Compresses what another codec writes, with zlib, where that makes it smaller.
+/// A codec that compresses the output of another codec with zlib, if that makes it smaller.
 ///
 ///     Codecs(CompressedCodec(MessagePackCodec()))
 ///
-/// The bytes begin with a marker: 0, and the base's bytes as they are, or 1, and a zlib stream (RFC 1950) of them. To
-/// compress and encrypt, compress first: `EncryptedCodec(CompressedCodec(...))`; in the other order nothing gets smaller.
+/// The first byte is a marker: after 0 follow the bytes of the base codec, after 1 a zlib stream (RFC 1950) of them. To
+/// compress and encrypt, compress first: `EncryptedCodec(CompressedCodec(...))`. Encrypted bytes do not get smaller.
 public struct CompressedCodec<Base: Codec>: Codec {
   /// The codec whose bytes are compressed.
   public let base: Base
@@ -14,15 +14,15 @@ public struct CompressedCodec<Base: Codec>: Codec {
   public let threshold: Int
   /// The maximum size of an uncompressed payload, in bytes, when it is encoded and when it is decoded.
   public let limit: Int
-  /// From 1, fast, to 9, small.
+  /// The effort of zlib, from 1, fast, to 9, small.
   public let level: Int
 
   /// - Parameters:
-  ///   - base: whose bytes are compressed.
-  ///   - threshold: payloads of more bytes are compressed. Default 1 KiB.
-  ///   - limit: the maximum uncompressed size, in bytes. Encoding and decoding throw for a larger payload, however small its compressed
-  ///     form is. Default 16 MiB.
-  ///   - level: from 1, fast, to 9, small; anything else counts as the nearest. Default 6.
+  ///   - base: The codec whose output is compressed.
+  ///   - threshold: Payloads of more bytes than this are compressed. Default: 1 KiB.
+  ///   - limit: The maximum uncompressed size, in bytes. Encoding and decoding throw for a larger payload, however small its compressed
+  ///     form is. Default: 16 MiB.
+  ///   - level: From 1, fast, to 9, small; other values are clamped. Default: 6.
   public init(_ base: Base, threshold: Int = 1024, limit: Int = 16 << 20, level: Int = 6) {
     self.base = base
     self.threshold = threshold
@@ -33,11 +33,11 @@ public struct CompressedCodec<Base: Codec>: Codec {
   public var id: CodecID { .wrapping(base.id, as: 16) }
   public var name: String { "compressed \(base.name)" }
 
-  /// - Throws: ``CompressionError`` for more than ``limit`` bytes; what the base throws.
+  /// - Throws: ``CompressionError`` for more than ``limit`` bytes; and the errors of the base codec.
   public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
     let bytes = try base.encode(value, of: kind)
     guard bytes.count <= limit else {
-      throw CompressionError("\(bytes.count) bytes are more than the limit, \(limit)")
+      throw CompressionError("\(bytes.count) bytes exceed the limit, \(limit)")
     }
     if bytes.count > threshold {
       let compressed = [Marker.zlib] + (try Zlib.compress(bytes, level: level))
@@ -46,8 +46,8 @@ public struct CompressedCodec<Base: Codec>: Codec {
     return [Marker.plain] + bytes
   }
 
-  /// - Throws: ``CompressionError``, which says at which byte the payload is damaged; what the base throws, whose bytes
-  ///   count from the beginning of what was compressed.
+  /// - Throws: ``CompressionError``, which names the damaged byte; and the errors of the base codec, which count bytes in the
+  ///   uncompressed payload.
   public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
   {
     try base.decode(type, from: try decompressed(bytes), of: kind)
@@ -57,7 +57,7 @@ public struct CompressedCodec<Base: Codec>: Codec {
     switch bytes.first {
     case Marker.plain:
       guard bytes.count - 1 <= limit else {
-        throw CompressionError("\(bytes.count - 1) bytes are more than the limit, \(limit)")
+        throw CompressionError("\(bytes.count - 1) bytes exceed the limit, \(limit)")
       }
       return Array(bytes.dropFirst())
     case Marker.zlib: return try Zlib.decompress(bytes, from: 1, limit: limit)
@@ -67,7 +67,7 @@ public struct CompressedCodec<Base: Codec>: Codec {
   }
 }
 
-/// What follows it.
+/// The first byte of a payload, which says what follows.
 private enum Marker {
   static let plain: UInt8 = 0
   static let zlib: UInt8 = 1

@@ -54,7 +54,8 @@ enum Zlib {
       }
       output += chunk
       guard output.count <= limit else {
-        throw CompressionError("byte \(byte(stream)): it decompresses to more than the limit, \(limit) bytes")
+        throw CompressionError(
+          "byte \(byte(stream)): it decompresses to more than the limit of \(limit) bytes")
       }
       switch status {
       case Z_STREAM_END where stream.avail_in == 0: return output

@@ -51,7 +51,7 @@ public struct Dashboard: Sendable {
   }
 }
 
-/// What a dashboard shows and allows.
+/// The options of a dashboard: what it shows and allows.
 public struct DashboardOptions: Sendable {
   /// Whether users can replay, cancel and run jobs, and pause kinds and schedules. Default: no.
   ///

@@ -1,7 +1,7 @@
 #if Encryption
 internal import Qudo
 
-/// What is before the nonce.
+/// The bytes in front of the nonce.
 struct Header {
   static let version: UInt8 = 1
   static let size = 5
@@ -12,7 +12,8 @@ struct Header {
 
   var bytes: [UInt8] { [Self.version] + Self.bigEndian(key) }
 
-  /// What the tag covers besides. All but the kind, which is last, have a fixed length: no two of them are alike.
+  /// The additional data that the tag authenticates. All parts but the kind, which comes last, have a fixed length, so no two inputs give
+  /// the same bytes.
   func authenticated(codec: CodecID, kind: Kind) -> [UInt8] {
     bytes + Self.bigEndian(codec.number) + Array(kind.name.utf8)
   }

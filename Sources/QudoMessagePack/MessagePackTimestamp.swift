@@ -101,7 +101,7 @@ extension MessagePackTimestamp {
   }
 }
 
-/// What is wrong with bytes.
+/// The fault of damaged bytes.
 struct Problem: Error {
   let words: String
 }

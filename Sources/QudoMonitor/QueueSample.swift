@@ -1,6 +1,6 @@
 package import Qudo
 
-/// What a ``QueueSampler`` found in all databases at one time.
+/// A sample of all databases by a ``QueueSampler``.
 package struct QueueSample: Sendable {
   /// When the sample was taken, by this machine's clock.
   package var at: Timestamp
@@ -8,7 +8,7 @@ package struct QueueSample: Sendable {
   package var sinceBoot: Int64
   /// How long the slowest database took to answer; zero if none did.
   package var took: Duration
-  /// What all databases cost together: see ``DatabaseSample/DatabaseState/cost``.
+  /// The cost of all databases together: see ``DatabaseSample/DatabaseState/cost``.
   package var cost: Duration
   /// The databases, in the order in which the sampler got them.
   package var databases: [DatabaseSample]
@@ -32,7 +32,7 @@ package struct QueueSample: Sendable {
   }
 }
 
-/// What a sampler found in one database.
+/// A sample of one database.
 package struct DatabaseSample: Sendable {
   /// The name of the database.
   package var name: String
@@ -102,14 +102,14 @@ package struct DatabaseSample: Sendable {
     package var failuresInMinute: Int { kinds.reduce(0) { $0 + $1.failuresInMinute } }
     /// Whether there are more failures of the last minute than were read.
     package var hasMoreFailures = false
-    /// How long the ready job that was due first has waited; nil if none is ready. Paused kinds do not count.
+    /// How long the longest-waiting ready job has waited; nil if none is ready. Paused kinds do not count.
     package var oldestReady: Duration? {
       kinds.lazy.filter { !$0.isPaused }.compactMap(\.oldestReady).max()
     }
   }
 }
 
-/// What a sampler found of one kind in one database.
+/// The figures of one kind in one database.
 package struct KindSample: Hashable, Sendable {
   /// The kind.
   package var kind: Kind
@@ -125,7 +125,7 @@ package struct KindSample: Hashable, Sendable {
   package var isPaused = false
   /// The pause of the kind; nil if it has none of its own.
   package var pause: Pause?
-  /// How long the job that was due first has been ready; nil if none is.
+  /// How long the longest-waiting ready job has waited; nil if none is ready.
   package var oldestReady: Duration?
   /// The failures of the last minute, those of retried runs included, among the rows that were read.
   package var failuresInMinute = 0
@@ -160,7 +160,7 @@ extension Int {
 package struct Percentiles: Hashable, Sendable {
   /// The median.
   package var p50: Duration
-  /// What 99 of 100 do not exceed.
+  /// The 99th percentile.
   package var p99: Duration
 
   /// Creates percentiles.

@@ -127,7 +127,7 @@ public struct SQLiteDriver: Driver {
         .keyStops,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
-    let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
+    let doorbell = Doorbell { hasListeners in watch.setActive(hasListeners) }
     watch.onClose { locks.hasWatchedDied }
     let idle = IdleStreak()
     self.idle = idle

@@ -10,7 +10,7 @@ public import ServiceLifecycle
 ///
 /// A group shuts its services down in the reverse order: name the worker after what its jobs use.
 public struct WorkerService<Hooks: HookSet>: Service {
-  /// What it runs.
+  /// The worker that it runs.
   public let worker: Worker<Hooks>
 
   /// - Parameter worker: what it runs.

@@ -36,7 +36,7 @@ public struct TracingHook: Hook {
     guard let context = ServiceContext.current else { return }
     var injected = JobMetadata()
     let instrument: any Instrument = tracer ?? InstrumentationSystem.instrument
-    instrument.inject(context, into: &injected, using: MetaCarrier())
+    instrument.inject(context, into: &injected, using: MetadataCarrier())
     let names = injected.names
     guard names.allSatisfy({ job.metadata[$0] == nil }) else { return }
     for name in names { job.metadata[name] = injected[name] }
@@ -59,7 +59,7 @@ public struct TracingHook: Hook {
   private func startSpan(_ context: JobContext) -> any Span {
     var origin = ServiceContext.topLevel
     let instrument: any Instrument = tracer ?? InstrumentationSystem.instrument
-    instrument.extract(context.metadata, into: &origin, using: MetaCarrier())
+    instrument.extract(context.metadata, into: &origin, using: MetadataCarrier())
     let tracer: any Tracer = tracer ?? InstrumentationSystem.tracer
     let above = parent == .child ? origin : .topLevel
     let span = tracer.startSpan("process \(context.kind)", context: above, ofKind: .consumer)

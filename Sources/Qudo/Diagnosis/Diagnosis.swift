@@ -60,9 +60,9 @@ public struct Finding: Hashable, Sendable {
   public var severity: Severity
   /// The kind or the schedule that it is about; nil if it is about the database.
   public var subject: String?
-  /// What was found. It may contain names from the database: escape it before you show it on a terminal.
+  /// The finding in words. It may contain names from the database: escape it before you show it on a terminal.
   public var message: String
-  /// What to do about it.
+  /// The advice, in words.
   public var advice: String
   /// The figures in the message: bytes, seconds, counts, process ids. Their names do not change.
   public var figures: [String: Int64]
@@ -92,11 +92,11 @@ extension Finding {
   }
 }
 
-/// What a diagnosis of a database found.
+/// The result of a diagnosis of a database.
 public struct Diagnosis: Hashable, Sendable {
   /// The database's name.
   public var database: String
-  /// What was found, the worst first.
+  /// The findings, the worst first.
   public private(set) var findings: [Finding]
   /// The codes of the checks that were made, in the order in which they were made. A check that could not be made is
   /// missing: if a file is not a database, nothing is known about its jobs.

@@ -1,4 +1,4 @@
-/// What a driver read about its jobs, for a diagnosis. The findings and their words are the same for all drivers.
+/// The facts about its jobs that a driver reads for a diagnosis. The findings and their words are the same for all drivers.
 package struct QueueFacts: Sendable {
   /// A kind with ready jobs.
   package struct WaitingKind: Sendable {
@@ -193,7 +193,7 @@ package struct QueueFacts: Sendable {
       "stopped-key", .warning, subject: first.kind.name,
       "\(failures), the first one \(first.key) of the kind \(first.kind) since \(first.stoppedAt), by the failure \(first.failure)",
       advice:
-        "list them (qudo keys); replay a failure (qudo replay) to run its job before the held ones, resolve it (qudo resolve) to go on without the job, or let the key go on if the failure log has pruned it (qudo resume KIND --key KEY)",
+        "list them (qudo keys); replay a failure (qudo replay) to run its job before the held ones, resolve it (qudo resolve) to continue without the job, or resume the key if the failure was pruned (qudo resume KIND --key KEY)",
       figures: [
         "stops": Int64(min(stops.count, KeyStops.most)), "failure": first.failure,
         "seconds": age.wholeSeconds,

@@ -160,7 +160,7 @@ extension JobQuery {
 
 /// A query for live jobs. It lists the jobs that meet all of its conditions, in the order of their ids.
 public struct JobQuery: Sendable {
-  /// Which jobs. Each page shows its own point in time: a job that changes its state between two pages may be on both or on
+  /// The jobs to list. Each page shows its own point in time: a job that changes its state between two pages may be on both or on
   /// neither.
   public var filter: JobFilter
   /// Lists ids above this one. For the next page, give the last id of this one. Default: 0.

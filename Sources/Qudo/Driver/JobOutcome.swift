@@ -1,4 +1,4 @@
-/// What became of a job.
+/// The outcome of a job: unfinished, or how it ended.
 public enum JobOutcome: Hashable, Sendable {
   /// The job waits or runs.
   case unfinished(StoredJob)

@@ -78,7 +78,7 @@ public struct LogQuery: Sendable {
   public var ids: [Int64]?
   /// The number of the job whose rows to list, or nil for all.
   public var job: Int64?
-  /// Which failures; nil for all. The status log ignores it.
+  /// The failures to list; nil for all. The status log ignores it.
   public var failures: FailureFilter?
   /// Lists the rows after this one, in the order of the list. For the next page, give the ``FailureRecord/id`` or ``StatusRecord/id`` of
   /// the last row of this one; that row may be pruned meanwhile. Default: nil, from the beginning.
@@ -247,7 +247,7 @@ public struct FailureRecord: Hashable, Sendable, Codable {
 }
 
 extension FailureRecord {
-  /// What databases store for a resolved failure instead of ``replayedAs``. 0 is a replay whose job is unknown.
+  /// The number that databases store for a resolved failure instead of ``replayedAs``. 0 is a replay whose job is unknown.
   package static let resolved: Int64 = -1
 }
 

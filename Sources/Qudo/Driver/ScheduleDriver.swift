@@ -1,8 +1,8 @@
-/// A driver that stores schedules: rules by which jobs are enqueued at their ticks, in whatever process a scheduler runs.
+/// A driver that stores schedules, rules by which any scheduler that runs enqueues jobs at their ticks.
 ///
-/// The driver does not know rules. A scheduler reads the schedules that are due, works out their next ticks, and writes both
-/// the jobs and the next tick with ``advance(_:)``. Of several schedulers that do so at once, one succeeds: each job of a
-/// tick is enqueued exactly once, without a leader.
+/// The driver does not interpret rules. A scheduler reads the schedules that are due, computes their next ticks, and writes both
+/// the jobs and the next tick with ``advance(_:)``. If several schedulers do so at the same time, one succeeds: each
+/// job of a tick is enqueued exactly once, without a leader.
 ///
 /// Applications use the product `QudoSchedules`.
 public protocol ScheduleDriver: Driver {
@@ -54,7 +54,7 @@ public struct StoredSchedule: Hashable, Sendable, Codable {
   public var priority: Int
   /// Entries that travel with the payload.
   public var metadata: JobMetadata
-  /// Which missed ticks a scheduler catches up on, as a text that it understands. At most 64 bytes.
+  /// The missed ticks that a scheduler catches up on, as a text that it understands. At most 64 bytes.
   public var missed: String
   /// Whether a tick is skipped while the job of an earlier tick waits or runs.
   public var skipsOverlap: Bool
@@ -101,12 +101,12 @@ public struct StoredSchedule: Hashable, Sendable, Codable {
   /// The maximum length of a rule, in bytes of UTF-8.
   public static let maxRuleLength = 2048
 
-  /// Throws ``QudoError/Code/invalidArgument`` if a value is beyond the limits.
   /// Throws ``QudoError/Code/invalidArgument`` if a name is empty, too long, or has a NUL byte.
   package static func check(name: String) throws(QudoError) {
     try Limits.check("schedule's name", name, atMost: maxNameLength)
   }
 
+  /// Throws ``QudoError/Code/invalidArgument`` if a value is beyond the limits.
   fileprivate func check(_ limits: Limits) throws(QudoError) {
     try Self.check(name: name)
     guard (1...Self.maxRuleLength).contains(rule.utf8.count), missed.utf8.count <= 64 else {
@@ -198,7 +198,7 @@ extension [StoredSchedule] {
     for schedule in self {
       try schedule.check(limits)
       guard names.insert([UInt8](schedule.name.utf8)).inserted else {
-        throw QudoError(.invalidArgument, "two schedules have the name \(schedule.name): give one of them")
+        throw QudoError(.invalidArgument, "two schedules have the name \(schedule.name): rename one of them")
       }
     }
   }

@@ -76,7 +76,7 @@ extension SettledRun.Result {
   }
 }
 
-/// What ``SettledRun`` needs of a run until the database has answered: all but the payload.
+/// The part of a run that ``SettledRun`` needs until the database has answered: all but the payload.
 final class EndedRun: Sendable {
   let kind: Kind
   let attempt: Int

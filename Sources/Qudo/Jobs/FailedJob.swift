@@ -55,7 +55,7 @@ extension JobContext {
   public var failedJob: FailedJob? { job.metadata.failedJob }
 }
 
-/// Where the final failures of a kind go: see ``JobPolicy/onFinalFailure``.
+/// The kind of job that the final failures of a kind enqueue: see ``JobPolicy/onFinalFailure``.
 public struct FailureRoute: Hashable, Sendable, Codable {
   /// The kind whose jobs fail.
   public var kind: Kind

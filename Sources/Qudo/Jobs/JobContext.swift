@@ -1,6 +1,6 @@
 public import Logging
 
-/// A run of a job: what it knows of the job, and what it can ask for besides returning or throwing.
+/// A run of a job: the facts about the job, and the requests that the run can make.
 public final class JobContext: Sendable {
   /// The job as it was claimed.
   public let job: ClaimedJob

@@ -24,9 +24,9 @@ public struct JobPolicy: Sendable {
   public var maxExpiredLeases: Int
   /// Whether finished runs are recorded in the status log. Default: no.
   public var recordsStatus: Bool
-  /// The number of jobs of the kind that one worker runs at once. Default: limited only by the worker.
+  /// The maximum number of jobs of the kind that one worker runs at the same time. Default: limited only by the worker.
   public var maxConcurrency: Int?
-  /// The number of jobs of the kind that run at once in a database, in all processes together. Default: no limit.
+  /// The maximum number of jobs of the kind that run at the same time in a database, in all processes together. Default: no limit.
   ///
   /// Each claim counts the running jobs, so a worker that dies holds up no other once its jobs are recovered. Only workers
   /// that state a maximum obey it: give all of them the same one. If you lower it, running jobs continue, and no further

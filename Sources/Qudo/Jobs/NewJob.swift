@@ -254,7 +254,7 @@ public struct NewJob: Sendable {
     set { setRule { $0.idempotencyKey = newValue } }
   }
 
-  /// What few jobs have, by reference: each way of a job through the layers copies it. Nil if the job has nothing of it.
+  /// The rarely used properties. By reference, because each layer copies the job. Nil if the job has none of them.
   private var rules: Rules?
 
   private struct RuleValues: Sendable {
@@ -282,7 +282,7 @@ public struct NewJob: Sendable {
     rules = values.isEmpty ? nil : Rules(values)
   }
 
-  /// Whether the job has nothing that enqueues have to look at besides what each job has.
+  /// Whether the job has only the properties that every job has.
   package var hasNoRules: Bool { rules == nil }
 
   /// Creates a job. Enqueues check it against ``Limits``.

@@ -3,7 +3,7 @@ internal import Logging
 /// Prunes the logs of one database alongside a worker's engine, which says when.
 final class LogPruner: Sendable {
   /// The time from the end of one look to the next, in microseconds: less a random share of it, so that the workers of a
-  /// fleet do not look at once.
+  /// fleet do not look at the same time.
   static let interval: Int64 = 600_000_000
   private static let jitter = 0.2
   /// The first look is due at a random time within this one, in microseconds. A worker that ends earlier has looked as often

@@ -1,6 +1,6 @@
 internal import Logging
 
-/// What the log and the hooks hear.
+/// The reports to the log and the hooks.
 extension Pump {
   func report(_ settlements: [Settlement], _ results: [SettleResult]) {
     for (settlement, result) in zip(settlements, results) {

@@ -41,7 +41,7 @@ final class Pump: Sendable {
     }
   }
 
-  /// What the scheduler must know of the driver.
+  /// The facts about the driver that the scheduler needs.
   var settings: Source.Settings {
     let interval = engine.options.pollInterval.wholeMicroseconds
     return Source.Settings(

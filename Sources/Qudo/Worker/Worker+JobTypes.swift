@@ -24,7 +24,7 @@ extension Worker {
   ///   - queue: the queue whose jobs the worker runs.
   ///   - handlers: the types of the jobs, each once.
   ///   - plugins: the services that jobs can use, at most one of a type.
-  ///   - concurrency: how many jobs run at once.
+  ///   - concurrency: The maximum number of jobs that run at the same time.
   /// - Throws: as ``init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
   @inlinable
   @_disfavoredOverload

@@ -1,8 +1,8 @@
 internal import Logging
 
-/// Claims jobs, runs several at once, renews their leases, and settles them.
+/// Claims jobs, runs several at a time, renews their leases, and settles them.
 ///
-/// For example, a worker that runs four jobs at once:
+/// For example, a worker that runs four jobs at a time:
 ///
 ///     let worker = try Worker(queue, handlers: [JobHandler(SendMail.self)], concurrency: 4)
 ///     try await worker.work()
@@ -38,13 +38,13 @@ public struct Worker<Hooks: HookSet>: Sendable {
     try self.init(queue, handlers: handlers, plugins, options, EngineHooks(queue.hooks))
   }
 
-  /// Creates a worker with default options that runs `concurrency` jobs at once.
+  /// Creates a worker with default options that runs `concurrency` jobs at a time.
   ///
   /// - Parameters:
   ///   - queue: The queue whose jobs the worker runs.
   ///   - handlers: The handlers, at most one per kind.
   ///   - plugins: The services that jobs can use, at most one per type.
-  ///   - concurrency: The number of jobs that run at once.
+  ///   - concurrency: The maximum number of jobs that run at the same time.
   /// - Throws: The same errors as ``init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
   @inlinable
   public init(

@@ -12,7 +12,7 @@ internal import Logging
 /// and is replaced.
 @usableFromInline
 final class WorkerEngine: Sendable {
-  /// What the engine keeps of a source, beside the scheduler.
+  /// The engine's own state of a source, next to the scheduler's.
   struct PumpState {
     /// Nil before its database is open, and after the pump has ended.
     var pump: Pump?
@@ -37,7 +37,7 @@ final class WorkerEngine: Sendable {
     var isOver = false
   }
 
-  /// What a step leaves to be done when the lock is released.
+  /// The work that a step leaves until the lock is released.
   struct AfterUnlock: Sendable {
     private enum Effect {
       case begin(Continuation<Scheduler.Assignment?, Never>, Scheduler.Assignment)

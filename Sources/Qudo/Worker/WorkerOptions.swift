@@ -2,7 +2,7 @@ public import Logging
 
 /// The settings of a worker. Settings per kind are in ``JobPolicy``.
 public struct WorkerOptions: Sendable {
-  /// The number of jobs that run at once. Default 1.
+  /// The maximum number of jobs that run at the same time. Default: 1.
   public var concurrency: Int
   /// The maximum number of prefetched jobs: claimed, but not yet running. Default 1,000.
   ///
@@ -55,7 +55,7 @@ public struct WorkerOptions: Sendable {
   ///     let worker = try Worker(queue, handlers: [SendMail.self], options: WorkerOptions(concurrency: 4, pollInterval: .seconds(1)))
   ///
   /// - Parameters:
-  ///   - concurrency: how many jobs run at once. Default: 1.
+  ///   - concurrency: The maximum number of jobs that run at the same time. Default: 1.
   ///   - maxPrefetch: the maximum number of jobs that are claimed before a slot is free. Default: 1,000.
   ///   - maxPrefetchBytes: the maximum size of their payloads, in bytes. Default: 16 MiB.
   ///   - prefetchWindow: how much work is claimed ahead. Default: 20 ms.

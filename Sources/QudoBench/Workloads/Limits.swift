@@ -79,7 +79,7 @@ extension Bench {
       "limits, enqueue of \(name)", durability.rawValue, rounds, floorName: "none", target: target)
   }
 
-  /// What the enqueued jobs have.
+  /// The options of the enqueued jobs.
   private enum Jobs {
     case plain
     /// Each has a concurrency key of its own.

@@ -5,17 +5,17 @@ internal import QudoSQLite
 
 struct Doctor: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look for what is wrong with a database, and say what to do about it.",
+    abstract: "Look for faults of a database, and say what to do about each.",
     discussion: """
-      Looks at the file, its place, free space, rights, settings, locks and WAL, and at the jobs, leases, logs and schedules in it; of a server, at \
-      its settings, privileges and clock, and at the jobs. "Operating Qudo" has a table of the checks. It changes nothing: no file is \
-      created or migrated, and nobody waits for it. Without --integrity, it takes about as long with a million waiting jobs as with one. With \
-      it, the WAL of a busy file grows meanwhile: check a backup of a large one instead. \
-      Who holds a lock is known on Linux, for processes of the same process namespace.
+      Checks the location, free space, rights, settings, locks and WAL of a file, and the jobs, leases, logs and schedules in it. On a \
+      server, it checks the settings, privileges and clock, and the jobs. "Operating Qudo" has a table of the checks. It changes nothing: \
+      it creates and migrates no file, and delays no writer. Without --integrity, it takes about as long with a million waiting jobs as \
+      with one. With --integrity, the WAL of a busy file grows meanwhile: check a backup of a large file instead. On Linux, it names the \
+      processes that hold locks, if they are in its own process namespace.
 
       Prints the worst finding first: its severity (fault, warning or note), the database, the check, what was found, and what to do. \
-      Then a line for each database says what was checked. The file does not say which kinds workers handle: a kind without a worker \
-      is one whose oldest ready job has waited for longer than --max-wait while no job of the kind runs.
+      Then a line for each database says what was checked. Workers do not record which kinds they handle: if the oldest ready job of a \
+      kind has waited for longer than --max-wait while no job of the kind runs, the kind is reported as one without a worker.
 
       With --json each element is {"database", "check", "severity", "message", "advice", "subject", "figures"}. The subject is the kind, \
       the schedule, the log or the table that it is about, or null. The figures are an object of numbers: bytes, seconds, counts, and \

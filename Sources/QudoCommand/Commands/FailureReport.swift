@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Qudo
 
-/// What a verb did with one failure: see ``FailureReport``.
+/// The effect of a verb on one failure: see ``FailureReport``.
 protocol FailureAnswer {
   /// The line that tells of success, without the database's name; nil if the verb refused the failure.
   func line(failure: Int64) -> String?
@@ -45,7 +45,7 @@ struct FailureReport {
   ///
   /// - Parameters:
   ///   - ids: The failures; nil for all open ones.
-  ///   - page: The maximum number of failures that `body` gets at once.
+  ///   - page: The maximum number of failures that `body` gets in one call.
   ///   - body: Returns an answer for each failure of one database.
   /// - Throws: The exit status 1 if a failure was refused, or a database is unavailable.
   mutating func run<Answer: FailureAnswer>(

@@ -3,11 +3,12 @@ internal import Qudo
 
 struct Resolve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Mark failures as resolved, because they were dealt with by hand.",
+    abstract: "Mark failures as resolved, after you have dealt with them by hand.",
     discussion: """
-      qudo failures --open and qudo replay --all leave out a resolved failure; qudo replay still replays it by its id. A concurrency key \
-      that the failure stopped goes on. Prints the ids \
-      of the failures; with --json, one array whose elements are {"database", "failure", "result"}. The result is resolved, \
+      qudo failures --open and qudo replay --all leave out a resolved failure; qudo replay still replays it by its id. If the failure \
+      stopped a concurrency key, the key continues.
+
+      Prints the ids of the failures; with --json, one array whose elements are {"database", "failure", "result"}. The result is resolved, \
       alreadyResolved, alreadyReplayed, notFinal (the job was retried after it) or notFound. If a failure cannot be resolved, the \
       others still are, and the exit status is 1.
 

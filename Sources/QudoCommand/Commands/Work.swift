@@ -82,11 +82,11 @@ struct Work: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The kind of job, and the command to run for it.", valueName: "kind=command"))
   var commands: [String]
   @OptionGroup var policy: PolicyOptions
-  @Option(help: "The maximum number of jobs that run at once, 1 to 1,000.") var concurrency = 1
+  @Option(help: "The maximum number of jobs that run at the same time, 1 to 1,000.") var concurrency = 1
   @Option(
     help: ArgumentHelp(
       """
-      The maximum number of jobs of a kind that run at once in a database, in all workers together, 1 or more. Only \
+      The maximum number of jobs of a kind that run at the same time in a database, in all workers together, 1 or more. Only \
       workers with this option obey it. Repeat the option for more kinds. Default: no limit.
       """, valueName: "kind=number"))
   var limit: [String] = []
@@ -94,7 +94,7 @@ struct Work: AsyncParsableCommand {
     help: ArgumentHelp(
       """
       The maximum number of jobs of a kind that begin in a period in a database, in all workers together, such as 10/1s or \
-      500/1h. After a pause that many begin at once, and then one after the other. Only workers with this option obey it. \
+      500/1h. After a pause that many begin in a burst, and then one after the other. Only workers with this option obey it. \
       Repeat the option for more kinds. Default: no limit.
       """, valueName: "kind=number/duration"))
   var rate: [String] = []
@@ -233,7 +233,7 @@ struct Work: AsyncParsableCommand {
     return options
   }
 
-  /// What a service manager shows of a worker that works.
+  /// The status text that a service manager shows for a running worker.
   private var status: String {
     let kinds = commands.compactMap { try? Self.parse($0).kind.name }.joined(separator: ", ")
     return "looking for jobs of \(SafeText.terminalSafe(kinds, limit: 200))"

@@ -16,9 +16,9 @@ protocol JobVerb: Sendable {
   func run(_ driver: any ControlDriver, _ query: JobQuery) async throws(QudoError) -> [(
     id: Int64, answer: Answer
   )]
-  /// What the answer would be; the state is nil for a job that is not there.
+  /// The answer that a dry run predicts; the state is nil if the job does not exist.
   func expected(_ state: JobState?) -> Answer
-  /// What is wrong with an answer for a job that was named; nil if nothing is.
+  /// The error for a named job; nil if the verb succeeded.
   func trouble(_ answer: Answer, _ job: String) -> String?
 }
 

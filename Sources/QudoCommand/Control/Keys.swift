@@ -5,9 +5,9 @@ struct Keys: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the stopped concurrency keys.",
     discussion: """
-      A job with --concurrency-key and --stop-after-failure that fails for good stops its key: the other jobs of the key stay held. Each \
-      row is such a failure, the oldest first. A key goes on when each of its failures is replayed (its job then begins before the held \
-      ones) or resolved, or with qudo resume KIND --key KEY. The failure log may have pruned the failure; then only resume is left.
+      If a job with --concurrency-key and --stop-after-failure fails for good, it stops its key: the other jobs of the key stay held. Each \
+      row is such a failure, the oldest first. A key continues when each of its failures is replayed (the new job begins before the held \
+      ones) or resolved, or with qudo resume KIND --key KEY. If the failure was pruned, use qudo resume.
 
       With --json each element is {"database", "kind", "key", "failure", "job", "stoppedAt"}. Without --limit, --json prints no more rows \
       than the table does; if it leaves some out, standard error says so.

@@ -34,14 +34,14 @@ struct PauseCommand: AsyncParsableCommand {
 
 struct Resume: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "End the pauses of kinds, or all pauses; or let stopped concurrency keys go on.",
+    abstract: "End the pauses of kinds, or all pauses; or resume stopped concurrency keys.",
     discussion: """
       Prints the pauses that it ended, as pauses does. Without a kind, it ends all pauses, that of everything included. A kind stays \
       paused while everything is.
 
-      With --key it lets concurrency keys of one kind go on that a failed job stopped, and prints the stops that it ended, as keys does. \
-      Their held jobs begin; the failed job does not run again, and can still be replayed, to begin after those. With --all-keys it does \
-      so for all stopped keys of the kind. It ends no pause then.
+      With --key it resumes stopped concurrency keys of one kind instead, and prints the stops that it ended, as keys does. Their held jobs \
+      begin. The failed job does not run again; if it is replayed later, it begins after them. --all-keys resumes all stopped keys of the \
+      kind. Neither ends a pause.
 
         qudo resume mail.send
         qudo resume order.ship --key customer-7

@@ -9,8 +9,8 @@ struct Recover: AsyncParsableCommand {
       no attempt counted. Qudo refuses the outcome of the current run, and its worker stops that run when it next renews the lease, \
       after a third of --lease at most; until then the job may run twice at the same time.
 
-      With ids, prints a line for each: the id and recovered, or cancelled for one that was being cancelled. An id whose job does not \
-      run is reported, and the exit status is 1. With --kind, --all and the like, frees the running ones of those jobs in transactions \
+      With ids, prints a line for each: the id and recovered, or cancelled for one that was being cancelled. If a job is not \
+      running, an error says so, and the exit status is 1. With --kind, --all and the like, frees the running ones of those jobs in transactions \
       of 1,000, and prints two numbers: how many are ready again, and how many were being cancelled. With --json, one array whose \
       elements are {"database", "id", "result"}; the result is recovered, cancelled, notRunning or notFound. With --dry-run, nothing is \
       changed, and the result is what it would be.
@@ -54,7 +54,7 @@ private struct RecoverVerb: JobVerb {
   func trouble(_ answer: RecoverResult, _ job: String) -> String? {
     switch answer {
     case .recovered, .cancelled: nil
-    case .notRunning: "job \(job) does not run"
+    case .notRunning: "job \(job) is not running"
     case .notFound: Self.notFound(job)
     }
   }

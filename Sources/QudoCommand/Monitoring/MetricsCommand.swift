@@ -18,7 +18,7 @@ struct MetricsCommand: AsyncParsableCommand {
 
         qudo_up                             1 if the database could be read, else 0
         qudo_jobs                           jobs by kind and state: ready, delayed, running, held
-        qudo_oldest_ready_seconds           how long the kind's job that was due first has been ready; 0 without one
+        qudo_oldest_ready_seconds           how long the kind's longest-waiting ready job has waited; 0 without one
         qudo_kind_paused                    1 if the kind is paused, else 0
         qudo_failure_log_rows               rows of the failure log by kind, retried runs included
         qudo_status_log_rows                rows of the status log by kind
@@ -26,7 +26,7 @@ struct MetricsCommand: AsyncParsableCommand {
         qudo_worker                         1 if a living process has looked for jobs, else 0 (files only)
         qudo_file_bytes                     size of the file and its -wal (files only)
         qudo_schedule_next_timestamp_seconds  when a schedule ticks next, in seconds since 1970
-        qudo_schedule_overdue_seconds       how long a schedule's next tick is overdue: no worker runs; 0 if it is not
+        qudo_schedule_overdue_seconds       how long a schedule's next tick is overdue, because no worker runs; 0 if it is not
         qudo_schedule_paused                1 if the schedule is paused, else 0
 
       Each has the label database; those of jobs and logs have the label kind. Kinds without jobs are left out unless --kind names \
@@ -108,7 +108,7 @@ private struct MetricFamilies {
   private var jobs = OpenMetrics.Family("qudo_jobs", help: "Jobs by kind and state.")
   private var oldest = OpenMetrics.Family(
     "qudo_oldest_ready_seconds", unit: "seconds",
-    help: "How long the job that was due first has been ready; 0 without one.")
+    help: "How long the longest-waiting ready job has waited; 0 without one.")
   private var paused = OpenMetrics.Family("qudo_kind_paused", help: "Whether the kind is paused.")
   private var failureRows = OpenMetrics.Family(
     "qudo_failure_log_rows", help: "Rows of the failure log, retried runs included.")
@@ -184,7 +184,7 @@ private struct MetricFamilies {
   }
 }
 
-/// A file that is replaced at once.
+/// A file that is replaced atomically.
 enum AtomicFile {
   static func write(_ text: String, to path: String) throws {
     // Next to it, so that the rename stays within the file system; a collector reads only names that end with .prom.

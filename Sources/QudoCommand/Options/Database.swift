@@ -107,7 +107,7 @@ struct Database: ParsableArguments {
     }
   }
 
-  /// Reads something from each database, all at once, for monitoring. None is created or migrated, nor waited for beyond
+  /// Reads something from all databases concurrently, for monitoring. None is created or migrated, nor waited for beyond
   /// the timeout.
   ///
   /// - Returns: The answers, in the order of the databases. A file that cannot be opened has the name that it would have by its path,

@@ -15,7 +15,7 @@ struct JobOptions: ParsableArguments {
     }
   }
 
-  /// What an enqueue does at the maximum of waiting jobs.
+  /// The policy of an enqueue at the maximum of waiting jobs.
   enum WhenFull: String, CaseIterable, ExpressibleByArgument {
     case refuse
     case dropOldest = "drop-oldest"
@@ -49,7 +49,7 @@ struct JobOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       With --unique-key: after the job has completed, the key stays taken for this long, so that further enqueues store nothing. A job \
-      that fails or is cancelled frees it at once. Default: it is free at once.
+      that fails or is cancelled frees it immediately. Default: the key is free when the job has ended.
       """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var throttle: Duration?
@@ -70,7 +70,7 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      With --concurrency-key, the maximum number of its jobs that run at once, from 1 to 1000; that of the newest enqueue \
+      With --concurrency-key, the maximum number of its jobs that run at the same time, from 1 to 1000; that of the newest enqueue \
       counts for all. Default: 1.
       """, valueName: "number"))
   var keyLimit: Int?

@@ -17,7 +17,7 @@ struct PolicyOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       How long this process may stall before another worker recovers its jobs; at least 100ms, renewed while they run. If the \
-      process dies, jobs in a SQLite file are recovered at once, jobs on a server after this time. Default: 60s.
+      process dies, jobs in a SQLite file are recovered immediately, jobs on a server after this time. Default: 60s.
       """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var lease: Duration?

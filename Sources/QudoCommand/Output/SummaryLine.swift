@@ -1,7 +1,7 @@
 internal import Qudo
 
 extension WorkSummary {
-  /// What a worker did, in one line: always the completed, failed and retried jobs, and the others if there are any.
+  /// A worker's results in one line: always the completed, failed and retried jobs, and the others if there are any.
   var line: String {
     let always = [("completed", completed), ("failed", failed), ("retried", retried)]
     let others = [

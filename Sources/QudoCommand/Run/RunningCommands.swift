@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// The running commands, so that all can be stopped at once.
+/// The running commands, so that all can be stopped together.
 ///
 /// The worker's grace period cannot be shortened. Stopping ends its runs early instead, as if each job had
 /// snoozed.

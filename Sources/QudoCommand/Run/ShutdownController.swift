@@ -36,7 +36,7 @@ final class ShutdownController: Sendable {
 
   /// Returns true if a shutdown is requested, or will be within `time`.
   ///
-  /// A signal to a process group reaches the worker and a command at once, but the worker may see the end of
+  /// A signal to a process group reaches the worker and a command at the same time, but the worker may see the end of
   /// the command first.
   func isRequested(within time: Duration) async -> Bool {
     let end = ContinuousClock.now + time

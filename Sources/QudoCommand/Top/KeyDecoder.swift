@@ -18,7 +18,7 @@ struct KeyDecoder {
   private static let mostBytes = 64
   /// The most of a paste that is kept.
   private static let mostPasted = 1024
-  /// What a terminal sends around pasted text, once it was asked to: xterm's documentation, "Bracketed Paste Mode".
+  /// The markers around pasted text in bracketed-paste mode: xterm's documentation, "Bracketed Paste Mode".
   private static let (pasteBegin, pasteEnd) = (Array("\u{1B}[200~".utf8), Array("\u{1B}[201~".utf8))
 
   /// Whether bytes of an unfinished sequence are kept.
@@ -148,7 +148,7 @@ struct KeyDecoder {
     return nil
   }
 
-  /// What a terminal answers to questions that nobody asked: up to BEL or ESC \.
+  /// An unsolicited report of the terminal: everything up to BEL or ESC \.
   private static func string(_ bytes: ArraySlice<UInt8>) -> (Key?, Int)? {
     var previous: UInt8 = 0
     for (offset, byte) in bytes.enumerated().dropFirst(2) {

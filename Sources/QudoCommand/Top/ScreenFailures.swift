@@ -56,14 +56,14 @@ extension Screen {
 }
 
 extension FailureRecord {
-  /// What became of the run, in nine columns.
+  /// The consequence of the failed run, in nine columns.
   var shortState: String {
     if isResolved { return "resolved" }
     if replayedAs != nil { return "replayed" }
     return isFinal ? reason.rawValue : "retried"
   }
 
-  /// What became of the run.
+  /// The consequence of the failed run.
   var longState: String {
     if isResolved { return "\(reason.rawValue), resolved" }
     if let replayedAs { return replayedAs == 0 ? "replayed" : "replayed as job \(replayedAs)" }

@@ -19,7 +19,7 @@ enum Style: Equatable {
     }
   }
 
-  /// What a terminal may show.
+  /// The abilities of a terminal: colors and characters.
   enum Attributes: Equatable {
     case none
     /// Bold, dim and reverse text, for `NO_COLOR`.

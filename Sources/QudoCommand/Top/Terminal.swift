@@ -141,7 +141,7 @@ final class Terminal: Sendable {
   }
 }
 
-/// What the terminal's thread has.
+/// The state of the terminal's thread.
 private struct TerminalScreen {
   struct Work {
     var frame: [String]?

@@ -14,7 +14,7 @@ struct TopCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "top", abstract: "Watch the databases in the terminal.",
     discussion: """
-      Shows the databases, their kinds, the processes that hold running jobs and the newest failures, and follows them. Press ? for the \
+      Shows the databases, their kinds, the processes that hold running jobs and the newest failures, and keeps the screen up to date. Press ? for the \
       keys: they open kinds, jobs and failures, filter and sort, and, after a confirmation, pause and resume kinds, cancel jobs and \
       replay failures. Watching only reads; the changes need the right to write to the database, as pause, cancel and replay do.
 
@@ -22,11 +22,12 @@ struct TopCommand: AsyncParsableCommand {
         READY        jobs that are due and wait; FAIL/MIN failed runs of the last minute, retried ones included
         +/-S         change of the kind's unfinished jobs per second, and TREND their number
         DONE/S       completed runs per second, and RUN50, RUN99 the percentiles of their time: of kinds with work --record
-        WAIT50, 99   percentiles of the time from a job's due time to its claim, by the running jobs that were seen: an estimate
-        OLDEST       how long the job that was due first has been ready
+        WAIT50, 99   percentiles of the time from a job's due time to its claim, estimated from the running jobs in the samples
+        OLDEST       how long the longest-waiting ready job has waited
 
-      A sample counts the waiting jobs. The next one waits for --interval, and for 50 times the processor time of the last one, so watching costs at \
-      most 2 % of one core. If a database does not answer within --timeout, its line says so, and it is tried again.
+      A sample counts the waiting jobs. The next one follows after --interval, but not before 50 times the processor time of the last one has \
+      passed, so watching costs at most 2 % of one core. If a database does not answer within --timeout, its line says so, and it is tried \
+      again.
 
       NO_COLOR and --no-color turn colors off. Without UTF-8 in the locale, it draws with ASCII. If standard output is not a terminal, \
       or TERM is dumb, or with --once, it prints one screen as text after two samples, and ends; the width is $COLUMNS, else 120. With \
@@ -112,7 +113,7 @@ struct TopCommand: AsyncParsableCommand {
   }
 }
 
-/// What the environment says about the terminal.
+/// The facts about the terminal from the environment.
 struct TerminalEnvironment {
   private let variable: (String) -> String?
 

@@ -1,21 +1,21 @@
 internal import Qudo
 internal import QudoMonitor
 
-/// What happens to the state of `qudo top`, and what it asks for.
+/// The events that change the state of `qudo top`, and the actions that it requests.
 extension TopState {
   enum Tab: CaseIterable, Equatable, Sendable { case kinds, jobs, failures }
 
-  /// What the kinds are sorted by.
+  /// The sort order of the kinds.
   enum Sort: String, CaseIterable, Sendable { case name, ready, running, failures, oldest, change }
 
-  /// What Enter opened.
+  /// The detail page that Enter opened.
   enum Detail: Equatable, Sendable {
     case kind(RowID<Kind>)
     case job(RowID<Int64>)
     case failure(RowID<Int64>)
   }
 
-  /// Something to read for the screen.
+  /// A read that the screen needs.
   enum Request: Equatable, Sendable {
     /// The newest failures of all databases.
     case failures
@@ -25,16 +25,16 @@ extension TopState {
     case failure(RowID<Int64>)
   }
 
-  /// What was read.
+  /// The result of a ``Request``.
   enum Content: Sendable {
     case failures([FailureRow])
-    /// One job more than a page has says that there are others.
+    /// One job more than fits on a page, if there are further pages.
     case jobs([StoredJob])
     case job(JobOutcome, [FailureRecord])
     case failure(FailureRecord?)
   }
 
-  /// Something to do to the queue, once it is confirmed.
+  /// A change of the queue, performed once the user confirms it.
   enum Change: Equatable, Sendable {
     case pause(RowID<Kind>)
     case resume(RowID<Kind>)

@@ -90,7 +90,7 @@ struct TopLoop {
   }
 }
 
-/// What `qudo top` asks of the databases besides samples.
+/// The requests of `qudo top` to the databases, other than samples.
 enum TopReading {
   static func read(_ request: TopState.Request, _ sampler: QueueSampler) async -> Result<
     TopState.Content, QudoError

@@ -47,7 +47,7 @@ struct TopState: Sendable {
   private(set) var hasMoreJobs = false
   /// The ids after which the pages before this one begin, and this one.
   private(set) var pages: [Int64] = [0]
-  /// What the detail of a job or failure has; nil while it is read.
+  /// The content of the open job or failure; nil while it is being read.
   private(set) var content: Content?
   /// Why the detail cannot be read.
   private(set) var detailError: QudoError?

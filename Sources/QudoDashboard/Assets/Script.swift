@@ -1,6 +1,6 @@
 #if Dashboard
 extension Assets {
-  /// What pages do beyond showing HTML: live updates, and keys. Nothing of the queue is in it.
+  /// The script of the pages: live updates, and keys. It contains nothing of the queue.
   static let script: String = """
     "use strict";
     (() => {

@@ -13,7 +13,7 @@ struct LineChart: Sendable {
 
   var id: String
   var title: String
-  /// What it shows, for people who do not see it.
+  /// The description for people who cannot see the plot.
   var about: String
   /// The times of the values, in seconds.
   var times: [Double]
@@ -79,7 +79,7 @@ struct LineChart: Sendable {
       """
   }
 
-  /// What the plot shows, in words.
+  /// The plot in words.
   var summary: String {
     let parts = series.map { line in
       let values = line.values.compactMap { $0 }

@@ -85,7 +85,7 @@ struct ChangeOrder: Sendable {
     }
   }
 
-  /// What will happen.
+  /// The effect, in words.
   var explanation: String {
     switch change {
     case .replay:

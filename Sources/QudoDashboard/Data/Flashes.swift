@@ -1,7 +1,7 @@
 #if Dashboard
 internal import Qudo
 
-/// What a change answered, for the page that is shown after it.
+/// The result of a change, for the page that is shown next.
 struct Flash: Sendable {
   var isGood: Bool
   var text: String

@@ -6,7 +6,7 @@ internal import QudoMonitor
 actor LiveFeed {
   private struct Viewer {
     let continuation: AsyncStream<LiveView>.Continuation
-    /// What the viewer sees of a drop. The viewer itself must not be kept: its end is how it leaves.
+    /// Shared with the viewer, to tell it that it was dropped. The feed does not keep the viewer itself, which leaves when it is released.
     let dropped: Locked<Bool>
     /// Since when the viewer has not taken a view; nil if it took the last one.
     var behindSince: Int64?

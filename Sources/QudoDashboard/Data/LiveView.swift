@@ -2,11 +2,11 @@
 internal import Qudo
 internal import QudoMonitor
 
-/// What live pages show: the newest sample, and those before it.
+/// The content of live pages: the newest sample, and those before it.
 struct LiveView: Sendable {
   var sample: QueueSample
   var history: SampleHistory
-  /// What was made of the view. All copies share it.
+  /// The pages made from the view. All copies share them.
   let made = MadeParts()
 
   /// The kinds over all databases.

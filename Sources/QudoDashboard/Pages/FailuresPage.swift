@@ -1,7 +1,7 @@
 #if Dashboard
 internal import Qudo
 
-/// What the page of failures was asked for.
+/// The query of the page of failures.
 struct FailuresQuery: Sendable {
   enum Which: String, CaseIterable, Sendable {
     case all = "", open, final, replayed, resolved

@@ -1,7 +1,7 @@
 #if Dashboard
 internal import Qudo
 
-/// What the page of jobs was asked for.
+/// The query of the page of jobs.
 struct JobsQuery: Sendable {
   var database: String?
   var kind: String?

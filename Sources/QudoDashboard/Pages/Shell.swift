@@ -1,7 +1,7 @@
 #if Dashboard
 internal import Qudo
 
-/// What is around the content of each page, and what pages need to know to link to each other.
+/// The frame around the content of each page, and the facts that pages need to link to each other.
 struct Shell: Sendable {
   /// The dashboard's path: empty, or `/queue`.
   var base = ""
@@ -12,7 +12,7 @@ struct Shell: Sendable {
   /// The time that other times are relative to.
   var now: Timestamp
   var flash: Flash?
-  /// What forms of this session send.
+  /// The token that forms of this session send.
   var formToken = ""
 
   enum Section: String, CaseIterable {
@@ -236,7 +236,7 @@ extension ChangeOrder {
     name == nil && (change == .pause || change == .resume) ? "\(change.label) everything" : change.label
   }
 
-  /// What is changed, for users of screen readers.
+  /// The announcement of a change, for screen readers.
   var subject: String? {
     id.map { "\(change == .replay || change == .resolve ? "failure" : "job") \($0)" } ?? name
   }

@@ -5,7 +5,7 @@ internal import QudoSchedules
 
 /// The dashboard apart from the server: it answers requests.
 final class Site: Sendable {
-  /// Who may see it.
+  /// The users who may see the site.
   enum Access: Sendable {
     /// Whoever gets here: the application has authenticated them before.
     case open

@@ -11,8 +11,8 @@ struct SiteResponse: Sendable {
   var headers: [(name: String, value: String)]
   var body: Body
 
-  /// What each answer has: no other site may show it in a frame, send it anything, or keep it; and nothing runs or loads that is not the
-  /// dashboard's own file.
+  /// The security headers of each answer: no other site may show it in a frame or read it, and a page runs and loads only the dashboard's own
+  /// files.
   static let security: [(name: String, value: String)] = [
     (
       "Content-Security-Policy",

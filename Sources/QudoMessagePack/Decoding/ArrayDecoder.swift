@@ -4,7 +4,7 @@ struct ArrayDecoder: UnkeyedDecodingContainer {
   private let list: CodingPathNode.List
   let elements: Int
   private(set) var currentIndex = 0
-  /// Where the next element begins.
+  /// The offset of the next element.
   private var at: Int
 
   init(input: Input, place: CodingPathNode) throws {

@@ -2,7 +2,7 @@
 struct CodingPathNode: Sendable {
   /// Its first byte.
   let at: Int
-  /// What it is in; nil for the outermost value.
+  /// The value that contains it; nil for the outermost one.
   let list: List?
   /// Its index, or in a map the first byte of its key.
   let step: Int

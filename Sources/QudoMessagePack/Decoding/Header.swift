@@ -1,4 +1,4 @@
-/// What begins at a byte, and all of it but the elements of arrays and maps.
+/// A value's type and content, without the elements of arrays and maps.
 enum Header {
   case null
   case bool(Bool)
@@ -31,7 +31,7 @@ enum Header {
 }
 
 extension Input {
-  /// What begins at a byte, and where it ends: an array or map after its count.
+  /// The value that begins at a byte, and its end; for an array or map, the end of its count.
   func head(_ at: Int) throws(Fault) -> (head: Header, end: Int) {
     guard at < bytes.count else { throw Fault(byte: at, words: "the bytes end, expected a value") }
     let first = bytes[at]
@@ -97,7 +97,7 @@ extension Input {
     return (.other(Int8(bitPattern: bytes[range.lowerBound - 1]), range), range.upperBound)
   }
 
-  /// Where this many bytes are, `start` after the first.
+  /// The range of this many bytes, `start` after the first.
   private func range(_ at: Int, _ start: Int, _ length: Int) throws(Fault) -> Range<Int> {
     guard bytes.count - at - start >= length else { throw short(at, start + length) }
     return at + start..<at + start + length

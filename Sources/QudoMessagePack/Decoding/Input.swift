@@ -62,7 +62,7 @@ final class Input: Sendable {
     if let bad = invalidUTF8(in: bytes[range]) { throw Fault(byte: bad, words: "text is not UTF-8") }
   }
 
-  /// Where a value ends, with all that is in it.
+  /// The end of a value, its elements included.
   func end(_ at: Int) throws(Fault) -> Int {
     var at = at
     var missing = 1

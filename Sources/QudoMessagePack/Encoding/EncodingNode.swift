@@ -1,4 +1,4 @@
-/// What one call of the codec shares: whether something went wrong where `Encoder` cannot throw.
+/// The state that one call of the codec shares: an error that occurred where `Encoder` cannot throw.
 final class Session {
   var failure: EncodingError?
   /// Frames that hold each other: they are separated at the end, so that nothing is left in memory.
@@ -20,13 +20,13 @@ final class EncodingNode {
   enum State { case empty, scalar, array, map }
 
   struct Entry {
-    /// Where the pair begins.
+    /// The offset of the pair.
     var key: Int
     /// Of a key that is a number.
     var number: Int?
     /// The text of a key that is none.
     var text: Range<Int>
-    /// What is to be put behind the key.
+    /// The bytes to put behind the key.
     var child: EncodingNode?
   }
 

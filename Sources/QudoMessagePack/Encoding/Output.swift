@@ -89,7 +89,7 @@ final class Output {
     bytes.append(contentsOf: content)
   }
 
-  /// What an array or map of so many elements or pairs begins with; nil if there are more than 2^32 - 1.
+  /// The first bytes of an array or map with so many elements or pairs; nil for more than 2^32 - 1.
   static func head(_ count: Int, isMap: Bool) -> [UInt8]? {
     var head: [UInt8] = []
     switch count {

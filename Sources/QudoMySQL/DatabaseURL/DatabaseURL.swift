@@ -1,6 +1,6 @@
 public import Qudo
 
-/// Where a database is, as the command's `--database` takes it:
+/// The location of a database, as the command's option `--database` accepts it:
 ///
 /// - a path, or `sqlite:` and a path, which is taken as it is;
 /// - `mysql://user:password@host:port/name?option=value`, or `mariadb://` likewise. Everything but host and port is
@@ -19,7 +19,7 @@ public struct DatabaseURL: Hashable, Sendable {
     /// A database of a MySQL or MariaDB server.
     case mysql(DatabaseServer)
   }
-  /// Where it is.
+  /// The location.
   public let place: Location
 
   /// A server's database.

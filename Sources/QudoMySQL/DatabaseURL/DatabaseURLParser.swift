@@ -119,7 +119,7 @@ enum DatabaseURLParser {
     return number
   }
 
-  /// What they mean is the driver's business.
+  /// The driver interprets them.
   private static func options(_ query: Part?) throws(QudoError) -> [DatabaseServer.Option] {
     guard let query, !query.isEmpty else { return [] }
     var options: [DatabaseServer.Option] = []

@@ -27,7 +27,7 @@ final class Pool: Sendable {
       ring: { place.withLock { $0.pool }?.doorbell.ring() },
       looked: { place.withLock { $0.pool }?.closeUnused() })
     self.jobWatch = jobWatch
-    doorbell = Doorbell(findsAll: true) { somebodyListens in jobWatch.setActive(somebodyListens) }
+    doorbell = Doorbell(findsAll: true) { hasListeners in jobWatch.setActive(hasListeners) }
     place.withLock { $0.pool = self }
   }
 
@@ -141,7 +141,7 @@ final class Pool: Sendable {
   }
 
   private func closeIfDone() {
-    guard let connections = queue.withLock({ $0.takeLanes() }) else { return }
+    guard let connections = queue.withLock({ $0.takeConnections() }) else { return }
     let closers = closers.withLock { closers in
       defer { closers = [] }
       return closers

@@ -66,7 +66,7 @@ struct PoolQueue<Lane, Waiter> {
   mutating func close() { isClosed = true }
 
   /// Takes all connections, if the pool is closed and none of them is in use.
-  mutating func takeLanes() -> [Lane]? {
+  mutating func takeConnections() -> [Lane]? {
     guard isClosed, isQuiet else { return nil }
     defer { (idle, made) = ([], 0) }
     return idle

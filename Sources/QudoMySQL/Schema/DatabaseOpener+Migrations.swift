@@ -2,7 +2,7 @@
 internal import Qudo
 
 extension DatabaseOpener {
-  /// Migrates the tables to this version. If ten processes arrive at once, one of them migrates and the
+  /// Migrates the tables to this version. If ten processes arrive at the same time, one of them migrates and the
   /// others wait for it.
   ///
   /// This costs nothing if the tables have this version. An empty database gets its tables in three round

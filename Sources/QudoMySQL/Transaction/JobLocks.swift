@@ -226,7 +226,7 @@ extension Transaction {
   }
 }
 
-/// Where jobs seem to be, before they are locked.
+/// The states of jobs as read before they are locked; they may have changed by then.
 struct JobPositions {
   var missing: [Int64] = []
   /// The waiting jobs that may hold a unique key.

@@ -121,7 +121,7 @@ final class AppConnections: Sendable {
   private let hasBug: Bool
   /// Whether a power failure must not damage the file.
   private let isSynced: Bool
-  /// More connections than an application has at once; at this number the set is cleared.
+  /// More connections than an application has at a time; at this number the set is cleared.
   private static let mostSeen = 1000
 
   /// - Parameter durability: That of the driver.

@@ -21,7 +21,7 @@ public import Qudo
 public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
   /// The codecs; the primary one encodes the jobs.
   public let codecs: Codecs
-  /// What is refused.
+  /// The limits of a job; the statements refuse jobs beyond them.
   public let limits: Limits
   /// How long an idempotency key prevents a second enqueue.
   public let idempotencyKeyLifetime: Duration

@@ -23,7 +23,7 @@ public struct BackupReport: Hashable, Sendable {
   public let took: Duration
 }
 
-/// What a restore does, or has done.
+/// The effects of a restore, planned or done.
 public struct RestorePlan: Hashable, Sendable {
   /// The database's name, as in its job ids.
   public let database: String

@@ -198,7 +198,7 @@ package struct Restore: Sendable {
     }
   }
 
-  /// What the name of a file next to a database ends with. Nil if there is none.
+  /// The ending of a file next to a database, such as `-wal`; nil if there is none.
   private static func ending(beside path: String) -> String? {
     ["-wal", "-shm", "-journal"].first { FileStatus(path + $0) != nil }
   }

@@ -41,7 +41,7 @@ struct RestoreSource {
     }
   }
 
-  /// What the name of a file ends with that has changes of the database. Nil if there is none.
+  /// The ending of a file next to the backup that may contain changes of it; nil if there is none.
   private static func changes(beside path: String) -> String? {
     ["-wal", "-journal"].first { (FileStatus(path + $0)?.size ?? 0) > 0 }
   }

@@ -7,7 +7,7 @@ internal import QudoSQLSupport
 final class Connection {
   let handle: OpaquePointer
   private let isBorrowed: Bool
-  /// What the connection remembers of the file.
+  /// The facts about the file that the connection caches.
   let cache: ConnectionCache
   /// The ready jobs that claims have read.
   var readyLists: ReadyLists { cache.readyLists }

@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// What SQLite's check of a whole file found.
+/// The result of SQLite's check of a whole file.
 struct IntegrityReport {
   /// The damage, in SQLite's words.
   var problems: [String] = []

@@ -110,14 +110,14 @@ struct FileDiagnosis {
         Finding(
           "rights", .warning,
           "every user of this machine may write to \(written.joined(separator: ", ")), and so enqueue jobs for your workers",
-          advice: "take that right away (chmod o-rwx)"))
+          advice: "remove that permission (chmod o-rwx)"))
     }
     if !read.isEmpty {
       found.append(
         Finding(
           "rights", .note,
           "every user of this machine may read \(read.joined(separator: ", ")), payloads included",
-          advice: "if payloads are secret, take that right away (chmod o-r)"))
+          advice: "if payloads are secret, remove that permission (chmod o-r)"))
     }
     let folder = FileSystem.folder(of: place)
     if let status = FileStatus(folder), status.isOpenToAll, !status.isLikeTmp {
@@ -125,7 +125,7 @@ struct FileDiagnosis {
         Finding(
           "rights", .warning,
           "every user of this machine may write to the folder \(folder), and so replace the file",
-          advice: "take that right away (chmod o-w)"))
+          advice: "remove that permission (chmod o-w)"))
     }
     if access(place, W_OK) != 0 {
       found.append(

@@ -291,7 +291,7 @@ struct SnapshotDiagnosis {
     return application(report) + (isReadable ? try tables() : [])
   }
 
-  /// What is worth knowing about an application's own tables.
+  /// The notes about an application's own tables.
   private func application(_ report: IntegrityReport) -> [Finding] {
     var seen: Set<String> = []
     let violations = report.violations.filter { seen.insert($0.table).inserted }.map { table, text in

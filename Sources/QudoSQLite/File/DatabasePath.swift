@@ -134,7 +134,7 @@ struct DatabasePath {
   }
 
   static let tooLong = QudoError(
-    .invalidArgument, "the path, or a name in it, is longer than the system takes: use a shorter one")
+    .invalidArgument, "the path, or a name in it, is longer than the system allows: use a shorter one")
   /// The length of the longest suffix that SQLite appends to the database's name, `-journal`.
   private static let endingBytes = 8
   /// NAME_MAX of all common file systems.
@@ -147,7 +147,7 @@ struct DatabasePath {
     guard path.utf8.count <= longest else {
       throw QudoError(
         .invalidArgument,
-        "the path has \(path.utf8.count) bytes, and SQLite takes \(longest): use a shorter one")
+        "the path has \(path.utf8.count) bytes, and SQLite allows \(longest): use a shorter one")
     }
     let name =
       path.utf8.count

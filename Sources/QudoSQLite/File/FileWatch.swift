@@ -153,7 +153,7 @@ final class FileWatch: Sendable {
     return source
   }
 
-  /// What polling has seen of a file.
+  /// The last state of a file that polling saw.
   struct PolledFile {
     private var stamp: [Int]
     /// Whether the last look saw a change.

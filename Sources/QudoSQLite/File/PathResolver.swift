@@ -38,7 +38,10 @@ enum PathResolver {
         links += 1
         let target = try follow(next, status, in: folder, isLast: rest.isEmpty)
         guard links <= mostLinks else {
-          throw QudoError(.cannotOpen, "the symbolic links lead nowhere: give the path of the file")
+          throw QudoError(
+            .cannotOpen,
+            "the path leads through more than \(mostLinks) symbolic links, perhaps in a circle: give the path of the file"
+          )
         }
         if target.hasPrefix("/") { folder = "" }
         rest += parts(target).reversed()

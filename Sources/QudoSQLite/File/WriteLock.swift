@@ -61,7 +61,7 @@ final class WriteLock: Sendable {
     if let identity, Self.leftBehind.withLock({ $0.contains(identity) }) { return try ask(until: end) }
     let answer = Locked<(result: Result<Void, QudoError>?, isAwaited: Bool)>((nil, true))
     let answered = DispatchSemaphore(value: 0)
-    DispatchQueue(label: "qudo.turn").async {
+    DispatchQueue(label: "qudo.writelock").async {
       let result = Result { () throws(QudoError) in try self.take() }
       let isAwaited = answer.withLock { answer in
         answer.result = result

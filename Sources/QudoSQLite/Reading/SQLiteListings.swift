@@ -32,7 +32,7 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver, O
     }
     self.limits = limits
     let watch = FileWatch(path: try DatabasePath(path).path + "-wal")
-    doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
+    doorbell = Doorbell { hasListeners in watch.setActive(hasListeners) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
     reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
     name = try reader.perform { snapshot throws(QudoError) in

@@ -12,7 +12,7 @@ extension DatabaseOpener {
     let origin: [UInt8]
   }
 
-  /// Migrates and checks the file in one transaction. If processes open a new file at once, one migrates it.
+  /// Migrates and checks the file in one transaction. If several processes open a new file at the same time, one migrates it.
   static func prepare(
     _ connection: Connection, name: String, now: ClockReading,
     migrations: [Schema.Migration] = Schema.migrations,

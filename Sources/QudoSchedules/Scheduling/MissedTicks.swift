@@ -1,6 +1,6 @@
 public import Qudo
 
-/// Which missed ticks a worker catches up on: those that were due while no worker enqueued them.
+/// The policy for missed ticks, those that were due while no worker enqueued them: which of them a worker catches up on.
 public enum MissedTicks: Hashable, Sendable {
   /// None: a tick that is more than a minute late is skipped.
   case skip

@@ -129,7 +129,7 @@ public struct QueueSchedules: Sendable {
     QudoError(.busy, "the schedule \(name) is being changed by others all the time: try again")
   }
 
-  /// Returns the schedules of a name, which is one unless two processes added it to different databases at once.
+  /// Returns the schedules of a name, which is one unless two processes added it to different databases at the same time.
   ///
   /// - Throws: ``QudoError``, if no database has it, and one of them is unavailable.
   private func find(_ name: String) async throws(QudoError) -> [ScheduleRecord] {

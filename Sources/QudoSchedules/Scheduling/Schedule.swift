@@ -11,7 +11,7 @@ public struct Schedule: Sendable {
   public var name: String
   /// When the schedule has its ticks.
   public var rule: ScheduleRule
-  /// Which missed ticks a worker catches up on. Default: the latest one.
+  /// The missed ticks that a worker catches up on. Default: the latest one.
   public var missed: MissedTicks
   /// Whether a tick is skipped while the job of an earlier tick waits or runs. Default: false.
   ///

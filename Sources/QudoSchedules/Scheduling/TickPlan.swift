@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// Which ticks of a schedule are enqueued now, and where the schedule continues. It is a function of times only.
+/// The ticks of a schedule to enqueue now, and the tick at which it continues. A function of times only.
 struct TickPlan: Hashable {
   /// The ticks that get a job, in their order.
   var ticks: [Timestamp]

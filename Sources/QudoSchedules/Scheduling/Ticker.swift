@@ -34,7 +34,7 @@ struct TickStore: Sendable {
 /// It keeps nothing that matters: one that is stopped in the middle, or is slower than another one, leaves the database as
 /// it is.
 struct Ticker {
-  /// How many schedules are read at once.
+  /// The number of schedules that one call reads.
   static let page = 100
   /// How many jobs one transaction enqueues, unless a single tick has more.
   static let jobsPerTransaction = MissedTicks.maxTicks

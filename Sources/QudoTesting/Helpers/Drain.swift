@@ -2,7 +2,7 @@ public import Qudo
 
 extension Worker {
   /// Runs one job after the other until no job of the worker's kinds is left. If no job is ready, advances
-  /// the clock to the next due time, so that delayed jobs, retries and snoozes run at once, each at its own
+  /// the clock to the next due time, so that delayed jobs, retries and snoozes take no real time, each at its own
   /// time.
   ///
   ///     let clock = ManualClock()

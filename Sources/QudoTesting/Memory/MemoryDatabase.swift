@@ -76,7 +76,7 @@ struct MemoryDatabase {
     var text: String { String(decoding: bytes, as: UTF8.self) }
   }
 
-  /// What the newest enqueue of a concurrency key asked for.
+  /// The rules that the newest enqueue of a concurrency key set.
   struct KeyRule {
     var limit = 1
     var afterFailure = ConcurrencyKey.AfterFailure.goOn

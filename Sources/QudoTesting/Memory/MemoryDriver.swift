@@ -100,7 +100,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
-    try verb { $0.extend(leases, by: duration, now: $1) }
+    try verb { $0.renew(leases, for: duration, now: $1) }
   }
 
   public func promote(limit: Int) async throws(QudoError) -> Int {

@@ -123,17 +123,17 @@ extension MemoryDatabase {
         startedAt: now.wall.advanced(by: .zero - took), endedAt: now.wall))
   }
 
-  mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
+  mutating func renew(_ leases: [Lease], for duration: Duration, now: ClockReading) -> [Lease?] {
     // A call that renews gets a holder number even if it renews nothing.
     let holder = holder()
     return leases.map { lease in
       guard let row = row(of: lease), case .running(let current, let lostLimit, _) = row.place else {
         return nil
       }
-      let extended = Lease(
+      let renewed = Lease(
         job: current.job, token: current.token, holder: holder, expiresAt: end(of: duration, now))
-      jobs[row.id]?.place = .running(extended, lostLimit: lostLimit, boot: now.boot)
-      return extended
+      jobs[row.id]?.place = .running(renewed, lostLimit: lostLimit, boot: now.boot)
+      return renewed
     }
   }
 }

@@ -30,7 +30,7 @@ extension ModelRun {
       here)
   }
 
-  /// What became of jobs, and who has or had a unique key.
+  /// Compares the outcomes of jobs and the holders of unique keys.
   func outcomes(_ driver: any LogDriver) async throws {
     let jobs = chosen(known) ?? known.suffix(5)
     let translated = jobs.map { ids[$0] ?? Self.gone }

@@ -191,7 +191,7 @@ import Testing
     #expect(try place.qudo("recover", "--kind", "p").output == "1 0\n")
     try place.qudo("cancel", "2")
     let again = try place.qudo("recover", "1", "9")
-    #expect(again.status == 1 && again.output == "" && again.errors.contains("job 1 does not run"))
+    #expect(again.status == 1 && again.output == "" && again.errors.contains("job 1 is not running"))
     // The worker hears of it at its next renewal, and stops the command.
     #expect(try started.rest() == "")
     try place.qudo("cancel", "1")

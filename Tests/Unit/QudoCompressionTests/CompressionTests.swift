@@ -71,12 +71,12 @@ struct CompressionTests {
     let bomb = try encode([UInt8](repeating: 0, count: 10_000_000))
     let words = try #require(message(bomb, small))
     #expect(words.hasPrefix("the payload is not compressed plain for Array<UInt8>: byte "))
-    #expect(words.hasSuffix(": it decompresses to more than the limit, 10000 bytes"))
+    #expect(words.hasSuffix(": it decompresses to more than the limit of 10000 bytes"))
     let oneMore = try encode([UInt8](repeating: 0, count: limit + 1))
-    #expect(message(oneMore, small)?.hasSuffix("more than the limit, 10000 bytes") == true)
+    #expect(message(oneMore, small)?.hasSuffix("more than the limit of 10000 bytes") == true)
     #expect(
       message([0] + [UInt8](repeating: 0, count: limit + 1), small)?.hasSuffix(
-        "10001 bytes are more than the limit, 10000") == true)
+        "10001 bytes exceed the limit, 10000") == true)
     #expect(throws: CompressionError.self) {
       try small.encode([UInt8](repeating: 0, count: limit + 1), of: "a")
     }

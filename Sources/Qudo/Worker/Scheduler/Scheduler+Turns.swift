@@ -4,7 +4,7 @@
 /// longest ago. So a backlog in one database does not starve the others, and an idle database takes no slots. With one source,
 /// all slots are its own.
 extension Scheduler {
-  /// What the others leave to a source.
+  /// The slots and jobs that the other sources leave to one source.
   struct Share: Equatable {
     /// The number of slots that the source may fill with its next claim.
     var slots: Int

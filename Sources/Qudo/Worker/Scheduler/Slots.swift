@@ -70,7 +70,7 @@ struct Slots {
     slots[slot] = .running(run)
   }
 
-  /// What held a slot.
+  /// The former content of a slot.
   enum Ended {
     case run(ActiveRun)
     /// A run that was abandoned before.

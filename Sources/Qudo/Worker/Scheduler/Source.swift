@@ -13,7 +13,7 @@ struct Source {
     case closed
   }
 
-  /// What its driver can do.
+  /// The capabilities of its driver.
   struct Settings {
     /// True if the driver can cancel running jobs.
     var canBeCancelled = false

@@ -1,4 +1,4 @@
-/// What a source has of the slots, and of the kinds with a limit, for which no job is held yet.
+/// A source's claim on slots, and on kinds with a limit, before it has jobs for them.
 ///
 ///     none ── no slot, or no kind, is free for it ──> waiting ── one becomes free ──> called
 ///      └───────────────────────────────── claim ──────────────────────────────────────┴──> claiming ──> none
@@ -19,7 +19,7 @@ enum Turn: Equatable {
 
   var isWaiting: Bool { if case .waiting = self { true } else { false } }
 
-  /// What is kept for the source.
+  /// The slots and jobs of kinds that are kept for the source.
   func kept(now: Int64) -> (slots: Int, kinds: [Kind: Int]) {
     switch self {
     case .none, .waiting: (0, [:])

@@ -1,4 +1,4 @@
-/// What a worker was created with: the same for all of its sources.
+/// The settings of a worker, the same for all of its sources.
 struct WorkerRules {
   let mode: Scheduler.Mode
   let handlers: [Kind: JobHandler]

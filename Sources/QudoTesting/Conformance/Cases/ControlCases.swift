@@ -100,8 +100,7 @@ extension ConformanceSuite {
       }
       try check(try await driver.failures().count, is: outcomes.count)
     },
-    ConformanceCase("aCancelledJobWhoseLeaseExpiresIsInTheFailureLog", .jobsAreControlled, requires: .control)
-    { subject in
+    ConformanceCase("aCancelledLostJobIsInTheFailureLog", .jobsAreControlled, requires: .control) { subject in
       let driver = try await subject.open()
       let control = try driver.control()
       let id = try await driver.insertNew(job())

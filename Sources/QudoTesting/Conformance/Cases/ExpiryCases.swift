@@ -50,8 +50,7 @@ extension ConformanceSuite {
       try await driver.complete(Array(claimed.dropFirst()))
       try check(try await driver.failures(), is: [])
     },
-    ConformanceCase("aJobThatWaitsAgainAfterItsExpiryNeverRunsAgain", .jobsAreControlled, requires: .control)
-    { subject in
+    ConformanceCase("noRunFollowsPastTheExpiry", .jobsAreControlled, requires: .control) { subject in
       let driver = try await subject.open()
       let control = try driver.control()
       let outcomes: [Settlement.Outcome?] = [

@@ -30,7 +30,7 @@ extension ConformanceSuite {
       let id = try await driver.insertNew(job())
       try check(id, isAbove: last)
     },
-    ConformanceCase("idsAreNotReusedAfterABatchOfTheHighestIsSettled", .idsAreNeverReused) { subject in
+    ConformanceCase("idsAreNotReusedAfterTheHighestBatch", .idsAreNeverReused) { subject in
       let driver = try await subject.open()
       let ids = try await driver.results(of: (0..<10).map { _ in job() }).map(\.id)
       let jobs = try await driver.claim(exactly: 10)

@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let order: [ConformanceCase] = [
-    ConformanceCase("highestPriorityThenEarliestDueThenOldestAcrossKinds", .jobsComeInOrder) { subject in
+    ConformanceCase("priorityThenDueTimeThenAge", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       let earlier = Due.at(subject.clock.now().wall.advanced(by: .seconds(-1)))
       _ = try await driver.insert([

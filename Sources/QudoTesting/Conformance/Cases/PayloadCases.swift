@@ -78,7 +78,7 @@ extension ConformanceSuite {
   ]
 
   static let refusals: [ConformanceCase] = [
-    ConformanceCase("whatIsRefusedSpoilsTheWholeCallAndWritesNothing", .payloadsAreExact) { subject in
+    ConformanceCase("oneRefusedJobRefusesTheWholeCall", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("there", unique: UniqueKey("k")))
       try await checkNothingChanges(in: driver) {

@@ -24,7 +24,7 @@ extension ConformanceSuite {
       }
       try check(try await driver.failures().count, is: 3)
     },
-    ConformanceCase("aClaimTellsWhichJobsItGaveUpAndHowManyItRecovered", .poisonIsStopped) { subject in
+    ConformanceCase("aClaimReportsGivenUpAndRecoveredJobs", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       let lost = try await driver.insertNew(job("poison", unique: UniqueKey("k")))
       _ = try await driver.claimOne(demand(1, maxExpiredLeases: 1))

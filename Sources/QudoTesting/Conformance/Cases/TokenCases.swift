@@ -17,7 +17,7 @@ extension ConformanceSuite {
       _ = try await driver.claimOne()
       try await checkIsLost(stale, driver)
     },
-    ConformanceCase("aLeaseWhoseJobIsClaimedAtTheSameMomentChangesNothing", .claimsAreExclusive) { subject in
+    ConformanceCase("aLeaseLostToAClaimChangesNothing", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
       let stale = try await driver.claimOne().lease
