@@ -2,9 +2,9 @@
 extension Queue {
   /// Cancels a job.
   ///
-  /// A waiting job leaves at once, for the failure log, from which it can be replayed. The run of a running job is
-  /// cancelled, in whatever process it runs: the task of its handler, or the command. If the run still completes,
-  /// the job completed; otherwise it is in the failure log, too, with the reason ``FailureReason/cancelled``.
+  /// A waiting job moves to the failure log immediately, and can be replayed from there. If the job runs, in any process, its worker cancels
+  /// the run: the task of its handler, or the command. If the run still completes, the job has completed; otherwise it moves to the failure
+  /// log, too, with the reason ``FailureReason/cancelled``.
   ///
   ///     try await queue.cancel(id, reason: "the customer is gone")
   ///
@@ -196,8 +196,8 @@ extension Queue {
 
   // MARK: Stopped keys
 
-  /// Lets stopped concurrency keys go on in every database: see ``ConcurrencyKey/AfterFailure/stop``. Their held jobs begin in the order
-  /// of their enqueues, and the jobs that stopped them stay in the failure log.
+  /// Ends the stops of concurrency keys in every database: see ``ConcurrencyKey/AfterFailure/stop``. Held jobs of the keys begin in the order
+  /// of their enqueues, and the jobs that stopped the keys stay in the failure log.
   ///
   ///     try await queue.resume(keys: ["customer-7"], of: "order.ship")
   ///
@@ -207,7 +207,7 @@ extension Queue {
   ///   - keys: The keys; nil for all stopped keys of the kind, in transactions of 1,000. Keys that are not stopped are left as they are.
   ///   - kind: The kind of the keys.
   /// - Returns: The stops that were ended.
-  /// - Throws: ``QudoError``, even if only one of several databases is unavailable; the others still go on.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable; the others are still resumed.
   @discardableResult
   public func resume(keys: [String]?, of kind: Kind) async throws(QudoError) -> [KeyStop] {
     let answers = await databases.forEachDriver { driver throws(QudoError) in

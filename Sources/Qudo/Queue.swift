@@ -12,7 +12,7 @@ public struct Queue<Hooks: HookSet>: Sendable {
   public let codecs: Codecs
   /// The hooks, composed into one.
   @usableFromInline package let hooks: Hooks
-  /// How long an enqueue into one of several databases may take. Nil for a single database that is not watched.
+  /// The timeout of an enqueue into one of several databases. Nil for a single database that is not monitored.
   var deadline: Duration?
   /// The only database, which is called directly. With several databases it is never called.
   private let driver: any Driver

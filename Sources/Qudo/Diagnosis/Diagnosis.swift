@@ -26,9 +26,9 @@ public struct DiagnosisOptions: Hashable, Sendable {
   /// Whether to read the whole database and check that it is sound, which takes seconds per gigabyte. Meanwhile no
   /// checkpoint completes, and the WAL of a busy file grows. Servers ignore it. Default: false.
   public var checksIntegrity = false
-  /// How long a ready job may wait before its kind is reported. Default: 10 minutes.
+  /// The time that a ready job may wait before its kind is reported. Default: 10 minutes.
   public var maxWait: Duration = .seconds(600)
-  /// How far ahead a job may be due before it is reported. Default: 366 days.
+  /// The furthest that a due time may be ahead before the job is reported. Default: 366 days.
   public var maxDelay: Duration = .seconds(366 * 86_400)
   /// The bounds within which the workers keep the logs; nil for none. A log is reported if it exceeds the bound by a tenth
   /// or 100,000 rows, whichever is more, or has rows that are older by a day. Default: 14 days and 1,000,000 rows, as with
@@ -41,7 +41,7 @@ public struct DiagnosisOptions: Hashable, Sendable {
 
 /// One thing that a diagnosis found.
 public struct Finding: Hashable, Sendable {
-  /// How much a finding matters.
+  /// The severity of a finding.
   public enum Severity: String, Hashable, Sendable, CaseIterable, Comparable {
     /// Worth knowing. Nothing need be done.
     case note
@@ -56,7 +56,7 @@ public struct Finding: Hashable, Sendable {
 
   /// The check that found it: a code that does not change, such as `wal` or `kind-idle`.
   public var check: String
-  /// How much it matters.
+  /// The severity.
   public var severity: Severity
   /// The kind or the schedule that it is about; nil if it is about the database.
   public var subject: String?

@@ -230,7 +230,7 @@ package struct QueueFacts: Sendable {
 
   /// The rows that a log may have beyond its bound: it grows between two checks of a worker.
   private static let spareRows: Int64 = 100_000
-  /// How much older than its bound a row may be.
+  /// The time by which a row may be older than its bound.
   private static let spareAge = Duration.seconds(86_400)
 
   private func growth(_ log: Log, _ retention: Retention) -> [Finding] {
@@ -270,7 +270,7 @@ package struct QueueFacts: Sendable {
     }
   }
 
-  /// How late a tick may be. Workers look for ticks when they are due.
+  /// The maximum delay of a tick that is not reported. Workers look for ticks when they are due.
   private static let maxLate = Duration.seconds(120)
 
   private func paused(_ schedule: StoredSchedule) -> Finding {

@@ -94,7 +94,7 @@ public protocol ControlDriver: LogDriver {
   ///   - limit: The maximum number of rows.
   func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError) -> [KeyStop]
 
-  /// Lets stopped concurrency keys go on, in one transaction: their held jobs are admitted up to the limit. The failures that stopped them
+  /// Ends the stops of concurrency keys, in one transaction: held jobs are admitted up to the limit. The failures that stopped the keys
   /// stay as they are.
   ///
   /// - Parameters:
@@ -135,7 +135,7 @@ extension ControlDriver {
       .invalidArgument, "the driver of \(name) stops no concurrency keys: use one that does")
   }
 
-  /// Lets stopped keys go on: the given ones, or all of the kind, in transactions of 1,000.
+  /// Ends the stops of the given keys, or of all keys of the kind, in transactions of 1,000.
   package func resume(keys: [String]?, of kind: Kind) async throws(QudoError) -> [KeyStop] {
     if let keys { return try await resume(keys: keys, of: kind) }
     var ended: [KeyStop] = []
@@ -190,14 +190,14 @@ public struct CancelledJob: Hashable, Sendable, Codable {
 public struct JobChange: Hashable, Sendable {
   /// The new priority.
   public var priority: Int?
-  /// When the job may run: ``Due/now`` to run it as soon as a worker is free. A time in the past puts it before jobs of its
+  /// The time at which the job may run: ``Due/now`` to run it as soon as a worker is free. A time in the past puts it before jobs of its
   /// priority that became due later.
   public var due: Due?
   /// The new payload, exactly as the database stores it: already encoded, and already passed through the hooks' `serialize`.
   public var payload: Payload?
   /// The new metadata. It replaces all of the old metadata, including entries that hooks added.
   public var metadata: JobMetadata?
-  /// When the job expires if it still waits: ``Expiry/never`` to let it wait as long as it takes.
+  /// The time at which the job expires if it still waits; ``Expiry/never`` for no expiry.
   public var expires: Expiry?
 
   /// Creates a change.
@@ -291,9 +291,9 @@ public struct RecoveredJob: Hashable, Sendable, Codable {
 public struct Pause: Hashable, Sendable, Codable {
   /// The paused kind; nil for everything.
   public var kind: Kind?
-  /// When it was paused, by the database's clock.
+  /// The start of the pause, by the database's clock.
   public var pausedAt: Timestamp
-  /// When the pause ends by itself; nil for never.
+  /// The time at which the pause ends by itself; nil for never.
   public var endsAt: Timestamp?
   /// The note of who paused it.
   public var reason: String?
@@ -309,7 +309,7 @@ public struct Pause: Hashable, Sendable, Codable {
 
 /// A final failure that stops a concurrency key: see ``ConcurrencyKey/AfterFailure/stop``.
 ///
-/// A key with a limit above 1 may have several: it goes on when none is left.
+/// A key with a limit above 1 may have several: it continues when none is left.
 public struct KeyStop: Hashable, Sendable, Codable {
   /// The kind of the key.
   public var kind: Kind
@@ -319,7 +319,7 @@ public struct KeyStop: Hashable, Sendable, Codable {
   public var failure: Int64
   /// The number of the job that failed.
   public var job: Int64
-  /// When the job failed, by the database's clock.
+  /// The time of the failure, by the database's clock.
   public var stoppedAt: Timestamp
 
   /// Creates a stop; for drivers.

@@ -17,9 +17,9 @@ public struct JobFilter: Hashable, Sendable, Codable {
   public var group: String?
   /// The priorities.
   public var priority: ClosedRange<Int>?
-  /// When the job was enqueued.
+  /// The time range of the enqueue.
   public var enqueuedAt: Range<Timestamp>?
-  /// When the job's next run may begin, or could have begun.
+  /// The time range from which the job's next run may begin.
   public var dueAt: Range<Timestamp>?
   /// Bytes that the payload contains as it is stored, at most 1,024. You cannot search in an encrypted or compressed
   /// payload.
@@ -167,7 +167,7 @@ public struct JobQuery: Sendable {
   public var after: Int64 = 0
   /// The maximum number of jobs. Default: 100.
   public var limit = 100
-  /// How many bytes of each payload to list at most, for lists that show the beginnings only; nil for all. Default: nil.
+  /// The maximum number of bytes to list of each payload, for lists that show only the beginnings; nil for all. Default: nil.
   package var payloadPrefix: Int?
 
   /// Creates a query for a page of the jobs that fit a filter: the first 100, unless given otherwise.

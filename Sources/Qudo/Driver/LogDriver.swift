@@ -72,7 +72,7 @@ public struct LogQuery: Sendable {
   public var oldestFirst = false
   /// The maximum number of rows. Default: 10.
   public var limit = 10
-  /// How many rows to skip. Default: 0. The cost grows with it, and rows that are written meanwhile shift the pages: prefer ``after``.
+  /// The number of rows to skip. Default: 0. The cost grows with it, and rows that are written meanwhile shift the pages: prefer ``after``.
   public var offset = 0
   /// The ids of the rows to list, or nil for all.
   public var ids: [Int64]?
@@ -124,11 +124,11 @@ public struct FailureFilter: Hashable, Sendable, Codable {
   public var reasons: Set<FailureReason>?
   /// Whether the job failed for good with the run.
   public var isFinal: Bool?
-  /// Whether the failure was replayed. A resolved one was not, but counts as neither.
+  /// Whether the failure was replayed. A resolved failure counts as neither replayed nor not replayed.
   public var isReplayed: Bool?
   /// Whether the failure is resolved: see ``LogDriver/resolve(_:)``.
   public var isResolved: Bool?
-  /// When the failure was written.
+  /// The time range in which the failure was written.
   public var failedAt: Range<Timestamp>?
   /// A text that the message contains, compared as bytes, at most 1,024 of them.
   public var messageContains: String?
@@ -214,7 +214,7 @@ public struct FailureRecord: Hashable, Sendable, Codable {
   public var priority: Int
   /// The number of the run, from 1.
   public var attempt: Int
-  /// When the failure was written, by the database's clock.
+  /// The time at which the failure was written, by the database's clock.
   public var failedAt: Timestamp
   /// Whether the job failed for good with this run.
   public var isFinal: Bool
@@ -277,9 +277,9 @@ public struct StatusRecord: Hashable, Sendable, Codable {
   public var payload: Payload
   /// The job's unique key, if it had one.
   public var uniqueKey: String?
-  /// When the run began: ``endedAt`` minus its duration.
+  /// The time at which the run began: ``endedAt`` minus its duration.
   public var startedAt: Timestamp
-  /// When the outcome was written, by the database's clock.
+  /// The time at which the outcome was written, by the database's clock.
   public var endedAt: Timestamp
 
   /// Creates a record, in a driver.
@@ -344,7 +344,7 @@ public struct PruneOptions: Sendable {
   public var before: Timestamp?
   /// Deletes rows of runs that ended longer ago than this, by the database's clock, or of any age for nil. Default: nil.
   public var olderThan: Duration?
-  /// How many of the newest rows of each log are kept. Default: 0.
+  /// The number of newest rows to keep in each log. Default: 0.
   public var keep: Int
   /// The maximum number of rows to delete from each log. Default: 1,000.
   public var limit: Int

@@ -31,7 +31,7 @@ package struct Backlog: Hashable, Sendable {
   /// The ready jobs of one kind.
   package struct Oldest: Hashable, Sendable {
     package var kind: Kind
-    /// How long the kind's job that was due first has been due, by the database's clock. For a job whose lease expired:
+    /// The time for which the kind's longest-waiting ready job has been due, by the database's clock. For a job whose lease expired:
     /// how long ago that was, or zero if its holder died before.
     package var age: Duration
     /// Whether the kind, or everything, is paused.

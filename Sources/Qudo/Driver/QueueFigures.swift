@@ -6,9 +6,9 @@ package struct QueueFigures: Hashable, Sendable {
     package var kind: Kind
     /// The number of the run, from 1.
     package var attempt: Int
-    /// When the run could have begun.
+    /// The time from which the run could have begun.
     package var dueAt: Timestamp
-    /// When a worker claimed the job; nil if the database does not record it.
+    /// The time of the claim; nil if the database does not record it.
     package var startedAt: Timestamp?
     /// The process that holds the job, in its own process namespace; nil if the database does not record it.
     package var processID: Int64?
@@ -57,7 +57,7 @@ package struct QueueFigures: Hashable, Sendable {
   package var isExact: Bool
   /// The jobs by kind and state, by the kinds' names.
   package var counts: [JobCount] = []
-  /// How long jobs have been ready, by the kinds' names.
+  /// The time for which jobs have been ready, by the kinds' names.
   package var oldest: [Backlog.Oldest] = []
   /// As in ``Backlog``.
   package var hasWorker: Bool?

@@ -70,7 +70,7 @@ public struct StoredSchedule: Hashable, Sendable, Codable {
   public var reason: String?
   /// Rises with each write; 0 for a schedule that is not stored yet.
   public var version: Int64
-  /// When the schedule was last written, except by a tick.
+  /// The time of the last write of the schedule, other than by a tick.
   public var changedAt: Timestamp
 
   /// Creates a schedule that is not stored yet.

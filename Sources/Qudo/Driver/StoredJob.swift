@@ -6,7 +6,7 @@ public enum JobState: String, Sendable, CaseIterable, Codable {
   case delayed
   /// A worker has claimed the job, and its lease has not expired.
   case running
-  /// The job waits until a job of its ``ConcurrencyKey`` has left the queue, or until the key, which a final failure stopped, goes on.
+  /// The job waits until another job of its ``ConcurrencyKey`` has left the queue, or until the stop of its key ends.
   case held
 }
 
@@ -30,20 +30,20 @@ public struct StoredJob: Hashable, Sendable, Codable {
   public var priority: Int
   /// The number of the job's current or next run, from 1.
   public var attempt: Int
-  /// When the job was enqueued. Retries do not change it.
+  /// The time of the enqueue. Retries do not change it.
   public var enqueuedAt: Timestamp
-  /// When the job's next run may begin, or could have begun.
+  /// The time from which the job's next run may begin.
   public var dueAt: Timestamp
-  /// When the job expires if it still waits; nil for never.
+  /// The time at which the job expires if it still waits; nil for never.
   public var expiresAt: Timestamp?
-  /// How many leases of the job expired since it was enqueued or last retried: its workers died or hung.
+  /// The number of leases of the job that expired since it was enqueued or last retried: its workers died or hung.
   public var expiredLeases: Int
-  /// When a worker claimed the running job. Nil for a job that is not running, and if the database does not record it.
+  /// The time at which a worker claimed the running job. Nil for a job that is not running, and if the database does not record it.
   public var startedAt: Timestamp?
   /// The process that holds the running job, in its own process namespace. Nil for a job that is not running, and if the
   /// database does not record it.
   public var processID: Int64?
-  /// When the lease of a running job expires, estimated in wall time. Nil for a job that is not running.
+  /// The time at which the lease of a running job expires, estimated in wall time. Nil for a job that is not running.
   public var leaseExpiresAt: Timestamp?
   /// The entries that travel with the payload.
   public var metadata: JobMetadata
@@ -80,11 +80,11 @@ public struct StoredJob: Hashable, Sendable, Codable {
 public struct JobCount: Hashable, Sendable, Codable {
   /// The kind that is counted.
   public let kind: Kind
-  /// How many jobs are due and wait for a worker. Jobs with an expired lease are among them.
+  /// The number of jobs that are due and wait for a worker, including those with an expired lease.
   public var ready: Int
-  /// How many jobs wait until they are due.
+  /// The number of jobs that wait until they are due.
   public var delayed: Int
-  /// How many jobs workers have claimed.
+  /// The number of jobs that workers have claimed.
   public var running: Int
   /// How many jobs wait for others of their ``ConcurrencyKey``.
   public var held: Int

@@ -1,4 +1,4 @@
-/// How a job is enqueued: the options that every enqueue takes, each with its default.
+/// The options of an enqueue: key, priority, due time and the like. The defaults suit a job that may run now.
 ///
 ///     try await queue.enqueue(SendMail(to: "ada@example.org"), options: EnqueueOptions(priority: 5, due: .after(.seconds(60))))
 ///
@@ -14,9 +14,9 @@ public struct EnqueueOptions: Hashable, Sendable {
   public var group: String?
   /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
-  /// When the job may first run. Default: now.
+  /// The time at which the job may first run. Default: now.
   public var due: Due
-  /// When the job expires if it still waits. Default: never.
+  /// The time at which the job expires if it still waits. Default: never.
   public var expires: Expiry
   /// The maximum number of waiting jobs of the kind, and what the enqueue does at it. Default: none.
   public var maxWaiting: MaxWaiting?

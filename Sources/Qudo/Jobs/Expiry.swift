@@ -1,4 +1,4 @@
-/// When a job that still waits is not worth running any more.
+/// The time at which a job that still waits is no longer worth running.
 ///
 /// A job that waits at its expiry, for its first run or for a retry, never runs: the next claim of any worker moves it to
 /// the failure log with the reason ``FailureReason/expired``, from which it can be replayed. A run that has begun by then

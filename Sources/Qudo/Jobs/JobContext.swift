@@ -43,9 +43,9 @@ public final class JobContext: Sendable {
   public var priority: Int { job.priority }
   /// The job's unique key, if it has one.
   public var uniqueKey: String? { job.uniqueKey }
-  /// When it was enqueued, by the database's clock.
+  /// The time of the enqueue, by the database's clock.
   public var enqueuedAt: Timestamp { job.enqueuedAt }
-  /// When the run began, by the wall clock of the worker.
+  /// The time at which the run began, by the wall clock of the worker.
   public var startedAt: Timestamp { run.engine.clock.now().wall.advanced(by: .zero - run.duration()) }
   /// The bytes after the hooks' `deserialize`.
   public var payload: Payload { job.payload }
@@ -153,7 +153,7 @@ public final class JobContext: Sendable {
   /// Whether the run is to have a row in the status log.
   package var recordsStatus: Bool { run.handler.policy.recordsStatus }
 
-  /// How long the run has taken.
+  /// The duration of the run so far.
   package var duration: Duration { run.duration() }
 
   /// The jobs that are to be enqueued in the transaction that completes this one, as they are to be stored.

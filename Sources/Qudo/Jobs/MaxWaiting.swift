@@ -28,7 +28,7 @@ public enum MaxWaiting: Hashable, Sendable {
 extension MaxWaiting {
   /// The bounds that can be given.
   package static let limits = 1...1_000_000_000
-  /// How many jobs a call drops in addition to as many as it adds.
+  /// The maximum number of jobs that a call drops beyond the number that it adds.
   package static let surplus = 1000
 
   /// The maximum number of waiting jobs.

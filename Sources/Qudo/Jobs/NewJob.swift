@@ -53,7 +53,7 @@ extension Due {
 ///
 /// See the examples `Tests/Examples/Sources/Unique` and `Tests/Examples/Sources/Debounce`.
 public struct UniqueKey: Hashable, Sendable {
-  /// How long a job holds its key.
+  /// The end of a job's hold on its key.
   public enum Scope: Int64, Sendable {
     /// Until the job completes, or fails for good.
     case untilFinished = 0
@@ -73,32 +73,31 @@ public struct UniqueKey: Hashable, Sendable {
   }
   /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes.
   public var key: String
-  /// How long the job holds the key. Default: until it is finished.
+  /// The end of the job's hold on the key. Default: when the job is finished.
   public var scope: Scope
   /// The effect of an enqueue with this key if another live job holds it. Default: ``Conflict/reject``.
   public var onConflict: Conflict
-  /// The latest due time that an overwrite may give the job that is there, as a time after that job's ``StoredJob/enqueuedAt``.
+  /// The latest due time that an overwrite may give the existing job, as a time after that job's ``StoredJob/enqueuedAt``.
   /// Default: nil, no bound, which costs nothing.
   ///
-  /// If every enqueue overwrites the job and puts it off by its delay, the job may never run. With a bound it becomes due this long after
-  /// its first enqueue at the latest, and at once if that time has passed already. The bound is that of the enqueue that overwrites. It
-  /// shortens only what an overwrite asks for: the first enqueue has the due time that it states. It bounds the due time alone: a held
-  /// job (``ConcurrencyKey``) still waits for its turn. If ``onConflict`` is not ``Conflict/overwrite``, the bound has no effect.
+  /// Without a bound, a job may never run if every enqueue overwrites it and postpones it by its delay. With a bound, it is due this long
+  /// after its first enqueue at the latest, or immediately if that time has passed. The overwriting enqueue decides the bound. The bound
+  /// limits only overwrites: the first enqueue gets the due time that it states. It limits only the due time: a held job
+  /// (``ConcurrencyKey``) still waits for its turn. If ``onConflict`` is not ``Conflict/overwrite``, the bound has no effect.
   ///
   /// Enqueues refuse a bound that is negative or shorter than the job's own delay.
   public var maxDelay: Duration?
-  /// How long the key stays taken after its job has completed, which throttles the jobs of the key to one in this time. Default: nil, the
-  /// key is free at once, which costs nothing.
+  /// The time for which the key stays taken after its job has completed, so that at most one job of the key completes in this time.
+  /// Default: nil, the key is free immediately, which costs nothing.
   ///
-  /// While the key rests, no enqueue with it stores anything, whatever the throttle of that enqueue: the answer is
-  /// ``EnqueueResult/existing(_:)`` with the id of the completed job if the enqueue asked for ``Conflict/keep``, else
-  /// ``EnqueueResult/conflict(_:)``. The same holds for replays and the ticks of schedules. Only a job that completes lets
-  /// its key rest: a job that fails for good, is cancelled, expires, or is given up or dropped frees it at once, and so
-  /// does a job that is replaced by others when it completes. The rest is that of the enqueue that stored the job:
-  /// overwriting the job does not change it, and a replay has none unless you give it a key with one.
+  /// During this time the key *rests*: no enqueue with it stores anything, whatever its own throttle. With ``Conflict/keep``, the enqueue
+  /// returns ``EnqueueResult/existing(_:)`` with the id of the completed job, else ``EnqueueResult/conflict(_:)``. The same holds for replays
+  /// and the ticks of schedules. Only a completed job lets its key rest. If a job fails for good, is cancelled, expires, or is given up or
+  /// dropped, the key is free immediately; the same holds for a job that enqueues others on its completion. The enqueue that stored the
+  /// job decides: overwriting the job does not change its throttle, and a replay has none unless you give it a key with one.
   ///
-  /// The rest is wall time, and survives restarts, backups and restores. If the wall clock is set back to before the
-  /// completion, the rest starts again at the next enqueue, with drivers that run on the caller's machine
+  /// The time is wall time, and survives restarts, backups and restores. If the wall clock is set back to before the
+  /// completion, the key rests again from the next enqueue on, with drivers that run on the caller's machine
   /// (``Capabilities/monotonicLeases``).
   ///
   /// Enqueues refuse a throttle that is shorter than a microsecond, and one with ``Scope/untilStarted``.
@@ -111,7 +110,7 @@ public struct UniqueKey: Hashable, Sendable {
   ///   - scope: how long the job holds the key. Default: until it is finished.
   ///   - onConflict: the effect of an enqueue if another live job holds the key. Default: it is rejected.
   ///   - maxDelay: how long after its first enqueue an overwritten job becomes due at the latest. Default: there is no bound.
-  ///   - throttle: how long the key stays taken after the job has completed. Default: it is free at once.
+  ///   - throttle: how long the key stays taken after the job has completed. Default: it is free immediately.
   public init(
     _ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject, maxDelay: Duration? = nil,
     throttle: Duration? = nil
@@ -204,7 +203,7 @@ public struct NewJob: Sendable {
   public var payload: Payload
   /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
-  /// When the job may first run. Default: now.
+  /// The time at which the job may first run. Default: now.
   public var due: Due
   /// Entries that travel with the payload, for hooks. They count towards the payload's limit.
   public var metadata: JobMetadata
@@ -238,7 +237,7 @@ public struct NewJob: Sendable {
     get { rules?.values.group }
     set { setRule { $0.group = newValue } }
   }
-  /// When the job expires if it still waits. Default: never, which costs nothing.
+  /// The time at which the job expires if it still waits. Default: never, which costs nothing.
   public var expires: Expiry {
     get { rules?.values.expires ?? .never }
     set { setRule { $0.expires = newValue } }

@@ -1,4 +1,4 @@
-/// How long a worker keeps the rows of the failure log and the status log: see ``WorkerOptions/retention``.
+/// The bounds within which a worker keeps the failure log and the status log: see ``WorkerOptions/retention``.
 ///
 /// The worker prunes each log of its databases at the age or at the number of rows, whichever is reached first. It checks
 /// them within the first seconds of its work, then about every ten minutes, and every minute while it finds many rows to

@@ -203,7 +203,7 @@ struct EnqueueScript {
   private static let mayBeOverwritten =
     "\(hasKey) AND concurrency_key IS NULL AND NOT EXISTS (SELECT 1 FROM qudo_group WHERE job = id)"
 
-  /// When a new row is not even tried. Else the unique index refuses it.
+  /// The condition that skips the insert of a job whose key is taken. Without it, the unique index refuses the row.
   private func condition(_ job: NewJob, _ place: RowPosition) -> (String, [SQLValue]) {
     switch job.unique?.onConflict {
     case nil, .reject: ("", [])

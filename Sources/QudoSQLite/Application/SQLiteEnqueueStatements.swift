@@ -23,7 +23,7 @@ public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
   public let codecs: Codecs
   /// The limits of a job; the statements refuse jobs beyond them.
   public let limits: Limits
-  /// How long an idempotency key prevents a second enqueue.
+  /// The time for which an idempotency key prevents a second enqueue.
   public let idempotencyKeyLifetime: Duration
   private let clock: any QueueClock
   private let hooks: Hooks

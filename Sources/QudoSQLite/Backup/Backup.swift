@@ -121,7 +121,7 @@ package struct Backup: Sendable {
     return try result.get()
   }
 
-  /// How long writers wait at a time, and how long they then have.
+  /// The time that writers wait at a time, and the time that they then have.
   private static let hold = Duration.milliseconds(50)
   /// The same if the WAL is near its limit.
   private static let longHold = Duration.seconds(5)

@@ -15,11 +15,11 @@ public struct BackupReport: Hashable, Sendable {
   public let jobs: [JobCount]?
   /// The time of the backup's state: it has what was committed before, and nothing that was committed later.
   public let takenAt: Timestamp
-  /// How long the read transaction took. Meanwhile no checkpoint was complete, and the WAL grew with each commit.
+  /// The duration of the read transaction. Meanwhile no checkpoint was complete, and the WAL grew with each commit.
   public let read: Duration
-  /// How long writers were kept waiting so that the WAL did not grow further, in total.
+  /// The total time that writers had to wait so that the WAL did not grow further.
   public let held: Duration
-  /// How long the backup took in all, with the sync and the check.
+  /// The duration of the backup, including the sync and the check.
   public let took: Duration
 }
 
@@ -39,10 +39,10 @@ public struct RestorePlan: Hashable, Sendable {
   /// backup was made, which run again. Those of a paused kind wait until it is resumed. Nil for the schema of an older
   /// Qudo, whose jobs this one does not count before it has migrated them.
   public let jobs: [JobCount]?
-  /// How many jobs of the backup do not run: they were running, and their cancellation was requested. The restore ends them
+  /// The number of jobs of the backup that do not run: they were running, and their cancellation was requested. The restore ends them
   /// as cancelled. Nil if ``jobs`` is.
   public let cancelled: Int?
-  /// How many jobs of the backup do not run because their expiry has passed by now. The first worker ends them as expired.
+  /// The number of jobs of the backup that do not run because their expiry has passed by now. The first worker ends them as expired.
   /// Nil if ``jobs`` is.
   public let expired: Int?
   /// The schedules with ticks that have passed since the backup, by name. Their policy for missed ticks decides which
@@ -66,10 +66,10 @@ public struct RestorePlan: Hashable, Sendable {
 
 /// A database that a restore replaces.
 public struct ReplacedDatabase: Hashable, Sendable {
-  /// How many jobs that the restored database will run are no longer in it: they ended since the backup, and run a second
+  /// The number of jobs that run although they are no longer in the replaced database: they ended since the backup, and run a second
   /// time. Nil if the backup is not of this database, or if it cannot be read.
   public let ended: Int?
-  /// How many of its jobs are not in the backup: the restore removes them. Nil if the backup is not of this database,
+  /// The number of its jobs that are not in the backup: the restore removes them. Nil if the backup is not of this database,
   /// or if it cannot be read.
   public let removed: Int?
   /// Why it cannot be read; nil if it can.

@@ -91,7 +91,7 @@ final class PartialFile {
     throw QudoError(.busy, "\(path) changes while it is opened: choose another path")
   }
 
-  /// How often another process may take the file away before this one gives up.
+  /// The number of times that another process may remove the file before this one gives up.
   private static let rounds = 100
 
   private static func openFile(_ path: String) -> Int32 {

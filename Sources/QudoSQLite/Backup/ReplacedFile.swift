@@ -42,7 +42,7 @@ final class ReplacedFile {
     return connection
   }
 
-  /// How long to wait for others: a listing has the file open for a moment.
+  /// The time to wait for others: a listing has the file open for a moment.
   private static let timeout = Duration.seconds(2)
   /// The time between two attempts, in microseconds.
   private static let pause = 5_000 as UInt32

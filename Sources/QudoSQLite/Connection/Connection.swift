@@ -11,7 +11,7 @@ final class Connection {
   let cache: ConnectionCache
   /// The ready jobs that claims have read.
   var readyLists: ReadyLists { cache.readyLists }
-  /// How many jobs of some kinds wait.
+  /// The number of waiting jobs of some kinds.
   var waitingCounts: WaitingCounts { cache.waitingCounts }
   /// Facts about the file that save small commits the statements that usually find nothing.
   var hints: FileHints {
@@ -24,7 +24,7 @@ final class Connection {
   private var walPageCount: UnsafeMutablePointer<Int32>?
   /// The key at which the next check for expired receipts begins; nil before the first check.
   var receiptCursor: [UInt8]?
-  /// When an idle worker last checked receipts, in time since boot.
+  /// The time at which an idle worker last checked receipts, since boot.
   var receiptsSeen: Int64?
   /// The sizes of the logs, for pruning.
   var (failureLogSize, statusLogSize) = (LogSize(), LogSize())

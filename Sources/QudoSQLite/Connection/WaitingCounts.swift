@@ -6,7 +6,7 @@ internal import Qudo
 /// changes the file; this connection reports its own changes, and a rollback clears the cache.
 final class WaitingCounts {
   struct Entry {
-    /// How many jobs waited when they were counted, and how many were enqueued since.
+    /// The number of jobs that waited at the last count, plus those enqueued since.
     var count: Int
     /// Whether there may be more: the count went no further.
     var isCapped: Bool

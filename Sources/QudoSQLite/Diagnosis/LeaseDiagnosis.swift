@@ -15,7 +15,7 @@ struct LeaseDiagnosis {
     var firstEnd = Int64.max
   }
   private static let mostJobs: Int64 = 100_000
-  /// How long ago a lease must have ended, in microseconds.
+  /// The minimum age of a lease's end, in microseconds.
   private static let lateness: Int64 = 60_000_000
 
   init(_ snapshot: Snapshot) throws(QudoError) {

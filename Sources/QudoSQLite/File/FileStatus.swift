@@ -37,7 +37,7 @@ struct FileStatus {
   var isOpenToAll: Bool { info.st_mode & S_IWOTH != 0 }
   /// Whether everybody may create files there, and only their owners may remove them, as in `/tmp`.
   var isLikeTmp: Bool { isOpenToAll && info.st_mode & S_ISVTX != 0 }
-  /// How many names the file has.
+  /// The number of names (hard links) of the file.
   var linkCount: Int { Int(info.st_nlink) }
   var device: UInt64 { UInt64(truncatingIfNeeded: info.st_dev) }
   var inode: UInt64 { UInt64(truncatingIfNeeded: info.st_ino) }

@@ -4,7 +4,7 @@ internal import Qudo
 struct RunningIDs {
   let ids: ClosedRange<Int64>
   let ends: Int64
-  /// When they were claimed.
+  /// The time of their claim.
   let started: Timestamp
   /// The process id of the holder; nil if it is not known.
   let processID: Int64?

@@ -3,7 +3,7 @@
 /// A transaction of 1,000 jobs takes as long as several of a busy worker. Without pauses, bulk verb and worker would take turns, and
 /// the worker would lose more than half of its rate.
 enum BulkPace {
-  /// How many times as long as a transaction of a bulk verb the other writers get after it. So the verb has a ninth of the
+  /// The time that other writers get after each transaction of a bulk verb, as a multiple of its duration. So the verb has a ninth of the
   /// time. Its pages are checkpointed on top of that: a drain during a cancel keeps about three quarters of its rate
   /// (`qudo bench control`).
   static let partOfOthers = 8

@@ -11,7 +11,7 @@ public enum MissedTicks: Hashable, Sendable {
   /// All of them, the earliest first.
   case all
 
-  /// How late a tick may be before ``skip`` skips it.
+  /// The maximum delay of a tick that ``skip`` still enqueues.
   static let tolerance = Duration.seconds(60)
   /// The maximum number of ticks that one transaction enqueues. ``all`` continues in the next one.
   static let maxTicks = 1000

@@ -9,7 +9,7 @@ public import Qudo
 public struct Schedule: Sendable {
   /// The name: 1 to 255 bytes of UTF-8. A queue has one schedule of a name.
   public var name: String
-  /// When the schedule has its ticks.
+  /// The rule for the ticks of the schedule.
   public var rule: ScheduleRule
   /// The missed ticks that a worker catches up on. Default: the latest one.
   public var missed: MissedTicks

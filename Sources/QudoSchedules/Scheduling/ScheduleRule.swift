@@ -1,6 +1,6 @@
 public import Qudo
 
-/// When a schedule has its ticks.
+/// The rule for the ticks of a schedule.
 ///
 ///     let rules: [ScheduleRule] = [
 ///       .every(.seconds(30)),
@@ -10,7 +10,7 @@ public enum ScheduleRule: Hashable, Sendable {
   /// At each multiple of a duration since 1970-01-01 00:00 UTC: with an hour, at each full hour of UTC. At least 100 ms, in
   /// whole milliseconds.
   case every(Duration)
-  /// When a cron expression matches by the clock of a time zone.
+  /// The times at which a cron expression matches, by the clock of a time zone.
   case cron(CronExpression, in: TimeZoneRules)
 
   /// Creates a rule from a cron expression and the name of a time zone.

@@ -20,7 +20,7 @@ public struct Schedules: Plugin {
   static let pollInterval = Duration.seconds(10)
   /// The same for a database over a network, so that many idle workers of a server ask little.
   static let remotePollInterval = Duration.seconds(30)
-  /// How long the start of a worker waits for one of several databases.
+  /// The time that the start of a worker waits for one of several databases.
   private static let startTimeout = Duration.seconds(1)
 
   private struct Shared {

@@ -36,9 +36,9 @@ struct TickStore: Sendable {
 struct Ticker {
   /// The number of schedules that one call reads.
   static let page = 100
-  /// How many jobs one transaction enqueues, unless a single tick has more.
+  /// The maximum number of jobs in one transaction, unless a single tick has more.
   static let jobsPerTransaction = MissedTicks.maxTicks
-  /// How many bytes of jobs one transaction enqueues, unless a single job has more.
+  /// The maximum size of the jobs in one transaction, in bytes, unless a single job has more.
   static let bytesPerTransaction = 4 << 20
 
   let logger: Logger

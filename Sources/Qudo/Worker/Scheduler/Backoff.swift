@@ -1,4 +1,4 @@
-/// When to call a database again that fails. Times are in microseconds since the boot.
+/// The time at which to call a failing database again. Times are in microseconds since the boot.
 struct Backoff {
   private var errors = 0
   private var failingSince: Int64 = 0

@@ -2,7 +2,7 @@
 struct JobBuffer {
   private var jobs: [HeldJob] = []
   private var head = 0
-  /// When a job last came or began, in microseconds since the boot.
+  /// The time at which a job last arrived or began, in microseconds since the boot.
   private(set) var movedAt: Int64 = 0
 
   var count: Int { jobs.count - head }

@@ -1,4 +1,5 @@
-/// How many jobs to claim beyond those that can begin, and when: from how long runs and claims take, and how large payloads are.
+/// The number of jobs to claim beyond those that can begin, and the time of the claim, estimated from the durations of runs and claims and
+/// from the sizes of payloads.
 struct PrefetchEstimator {
   /// The moving average of the run time, in microseconds; nil before the first run.
   var averageRun: Double?
@@ -11,7 +12,7 @@ struct PrefetchEstimator {
   private var refillAt = 0
   /// The latency of the last claim, at most twice the prefetch window, in microseconds.
   private(set) var claimLatency: Int64 = 0
-  /// When the buffer was last filled, and the number of its jobs then.
+  /// The time at which the buffer was last filled, and the number of its jobs then.
   private var (filledAt, filledCount) = (Int64(0), 0)
 
   /// The number of jobs to prefetch: as many as fill the prefetch window, and at most twice as many as the

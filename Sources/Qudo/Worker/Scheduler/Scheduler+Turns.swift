@@ -1,4 +1,4 @@
-/// How the sources share the slots.
+/// The division of the slots between the sources.
 ///
 /// A free slot goes to the source that runs the fewest jobs; if several run equally few, to the one whose last turn is the
 /// longest ago. So a backlog in one database does not starve the others, and an idle database takes no slots. With one source,

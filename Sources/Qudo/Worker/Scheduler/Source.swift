@@ -25,7 +25,7 @@ struct Source {
     var nextPrune = Int64.max
   }
 
-  /// How long a source without room does not listen: after a claim, so that short runs cost nothing, and after a
+  /// The time for which a source without room does not listen: after a claim, so that short runs cost nothing, and after a
   /// check, so that the commits of busy processes do not keep it awake. In microseconds.
   static let listeningPause: Int64 = 100_000
 
@@ -61,7 +61,7 @@ struct Source {
   var lostRuns: [Settlement] = []
   /// True if hooks are so far behind that nothing is claimed.
   var waitsForHooks = false
-  /// When the next lease must be renewed, and the next run be cancelled or given up.
+  /// The times at which the next lease must be renewed, and the next run must be cancelled or given up.
   var (nextRenewal, nextDeadline) = (Int64.max, Int64.max)
 
   init(_ index: Int, _ rules: WorkerRules, probeInterval: Int64?) {

@@ -1,4 +1,4 @@
-/// When a worker looks for jobs again. Times are in microseconds since the boot.
+/// The times at which a worker looks for jobs again. Times are in microseconds since the boot.
 struct WakeState {
   /// True if a claim might find something.
   var shouldClaim = true
