@@ -57,7 +57,7 @@ extension Queue {
   ///
   ///     let outcome = try await queue.wait(for: id, timeout: .seconds(60))
   ///
-  /// On a SQLite file, the end of the job wakes the call, in whatever process the job runs. Qudo polls a server at
+  /// On a SQLite file, the end of the job wakes the call, even if the job runs in another process. Qudo polls a server at
   /// growing intervals, from 20 ms to 1 s. If the database fails meanwhile, the call waits until it answers again.
   ///
   /// - Parameters:

@@ -13,7 +13,7 @@ public struct ImportOptions: Sendable {
   /// The size limits of a job; a row that exceeds them cannot be imported.
   public var limits = Limits()
 
-  /// Creates options for a file with raw bytes whose grabs are respected, unless you say otherwise.
+  /// Creates options. By default, the file has raw bytes, and its grabs are respected.
   public init(
     codec: CodecID = .raw, source: String? = nil, ignoresGrabs: Bool = false, limits: Limits = Limits()
   ) {

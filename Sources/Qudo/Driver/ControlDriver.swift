@@ -4,7 +4,7 @@ public protocol ControlDriver: LogDriver {
   /// Cancels jobs, in one transaction.
   ///
   /// A waiting job leaves at once: a row of the failure log with the reason ``FailureReason/cancelled`` keeps its
-  /// payload, and can be replayed. A running job is marked. Its worker learns of it, in whatever process, from the
+  /// payload, and can be replayed. A running job is marked. Its worker, in any process, learns of it from the
   /// next claim or renewal, and cancels the run. If the run still completes, the job completed; any other outcome,
   /// and a lease that expires, moves the job to the failure log.
   ///

@@ -19,7 +19,7 @@ public struct JobFilter: Hashable, Sendable, Codable {
   public var priority: ClosedRange<Int>?
   /// The time range of the enqueue.
   public var enqueuedAt: Range<Timestamp>?
-  /// The time range from which the job's next run may begin.
+  /// The time range in which the job's next run becomes possible.
   public var dueAt: Range<Timestamp>?
   /// Bytes that the payload contains as it is stored, at most 1,024. You cannot search in an encrypted or compressed
   /// payload.

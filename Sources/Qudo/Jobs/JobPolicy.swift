@@ -28,7 +28,7 @@ public struct JobPolicy: Sendable {
   public var maxConcurrency: Int?
   /// The maximum number of jobs of the kind that run at the same time in a database, in all processes together. Default: no limit.
   ///
-  /// Each claim counts the running jobs, so a worker that dies holds up no other once its jobs are recovered. Only workers
+  /// Each claim counts the running jobs, so a dead worker blocks no other one once its jobs are recovered. Only workers
   /// that state a maximum obey it: give all of them the same one. If you lower it, running jobs continue, and no further
   /// one begins until few enough are left. Prefetched jobs count as running; a worker prefetches only quick jobs, see
   /// ``WorkerOptions/prefetchWindow``. A worker with several databases runs at most this number across all of them. The
@@ -45,12 +45,12 @@ public struct JobPolicy: Sendable {
   /// The threads that the jobs run on. Default: Swift's pool.
   public var execution: Execution
   /// The kind of the job that a final failure enqueues, in the same transaction: when a run fails for good or aborts,
-  /// and when the job is given up because its leases expired, by whatever process. Default: none.
+  /// and when any process gives the job up because its leases expired. Default: none.
   ///
   /// The new job has the payload, the priority and the metadata of the failed one, and ``JobContext/failedJob`` tells its
-  /// handler what failed. It is due at once and has no unique key. A job that is cancelled or expires has not failed.
+  /// handler what failed. It is due immediately and has no unique key. A job that is cancelled or expires has not failed.
   ///
-  /// The database stores the kind when a worker starts, for all workers: the last one that started decides. It needs a
+  /// A worker stores this kind in the database when it starts, for all workers: the last one to start decides. It needs a
   /// ``ControlDriver``.
   public var onFinalFailure: Kind?
 

@@ -5,7 +5,7 @@ struct Cancel: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Cancel unfinished jobs, by id or by filter.",
     discussion: """
-      A waiting job leaves at once. The worker of a running job, in whatever process it is, stops the command as a time limit would: \
+      A waiting job leaves immediately. If a job runs, its worker stops the command as a time limit would, in any process: \
       SIGTERM, then SIGKILL 5 s later. If the command ended with status 0 before that, the job completed. All other cancelled jobs are in \
       the failure log with the reason cancelled, from which replay enqueues them again.
 

@@ -5,7 +5,7 @@ struct PauseCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pause", abstract: "Pause kinds, or everything: their jobs wait until the pause ends.",
     discussion: """
-      Running jobs continue, jobs can be enqueued, and delayed jobs become due; no worker, in whatever process, begins a paused \
+      Running jobs continue, jobs can be enqueued, and delayed jobs become due; no worker in any process begins a paused \
       job. The pause is stored in the database, and ends with resume or after --for. A second pause of a kind replaces the first \
       one. Without a kind, everything is paused, including future kinds. count shows which kinds are paused, and pauses lists \
       why.
