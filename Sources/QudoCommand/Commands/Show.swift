@@ -5,10 +5,10 @@ struct Show: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show one job with its whole payload: its state, or how it ended.",
     discussion: """
-      The state is ready, delayed, running or held (behind the earlier jobs of its concurrency key); for a job that ended, completed or replaced if its kind records that (work --record), \
-      else why it is in the failure log: failed, aborted, lost, cancelled, expired or dropped; or ended, if all that the logs have is that runs of it \
-      failed before. If no log has the job, or it never existed, an error says so, and the exit status is 1. The newest 10 failed runs \
-      are listed below.
+      An unfinished job is ready, delayed, running or held (behind the earlier jobs of its concurrency key). A job that ended is completed \
+      or replaced, if its kind records that (work --record); or failed, aborted, lost, cancelled, expired or dropped, if the failure log \
+      has its end; or ended, if the logs have only earlier failed runs of it. If no log has the job, or it never existed, an error says so, \
+      and the exit status is 1. The newest 10 failed runs are listed below.
 
       With --json, prints an array of one element: for an unfinished job with the keys of jobs, for one that ended {"database", "id", \
       "kind", "state", "payload", "uniqueKey", "attempt", "startedAt", "endedAt", "message", "failure", "replayedAs", "resolved"}; failure is the \

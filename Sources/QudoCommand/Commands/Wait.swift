@@ -5,10 +5,9 @@ struct Wait: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Wait until jobs have ended.",
     discussion: """
-      Prints a line for each job when it has ended, in the order of the arguments: its id, and completed, ended (nothing records how: \
-      it completed, unless its row was pruned), failed, aborted, lost, cancelled, expired, dropped, or unknown for a job that never \
-      existed. With \
-      --json, an array of objects {"database", "id", "outcome", "message"}.
+      Prints a line for each job when it has ended, in the order of the arguments: its id, and completed, failed, aborted, lost, cancelled, \
+      expired or dropped; ended if no log says how (it completed, unless its row was pruned); or unknown if it never existed. With --json, \
+      prints an array of objects {"database", "id", "outcome", "message"}.
 
       The exit status is 0 if all jobs completed or ended, 1 if one failed or is unknown, else 124 if --timeout passed first; the jobs \
       that are left are then reported as unfinished.

@@ -9,8 +9,8 @@ struct Cancel: AsyncParsableCommand {
       SIGTERM, then SIGKILL 5 s later. If the command ended with status 0 before that, the job completed. All other cancelled jobs are in \
       the failure log with the reason cancelled, from which replay enqueues them again.
 
-      With ids, prints a line for each: the id and cancelled, or cancelling for a running job; an id without an unfinished job is \
-      reported, and the exit status is 1. With --kind, --all and the like, cancels in transactions of 1,000 jobs, and prints two \
+      With ids, prints a line for each: the id and cancelled, or cancelling for a running job. If an id has no unfinished job, an error \
+      says so, and the exit status is 1. With --kind, --all and the like, cancels in transactions of 1,000 jobs, and prints two \
       numbers: how many waited, and how many run. With --json, one array whose elements are {"database", "id", "result"}; the \
       result is cancelled, cancelling or notFound. With --dry-run, nothing is cancelled, and the result is what it would be.
 

@@ -5,10 +5,10 @@ struct Change: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Change waiting jobs: their priority, their time, their expiry or their payload.",
     discussion: """
-      A job keeps its id, its unique key and its attempts. Running jobs are left as they are. --now makes a delayed job run as soon as \
+      A job keeps its id, its unique key and its attempts. Running jobs are not changed. --now makes a delayed job run as soon as \
       a worker is free.
 
-      With ids, prints a line for each: the id and changed; an id whose job runs or is not there is reported, and the exit status is \
+      With ids, prints a line for each: the id and changed. If a job runs or does not exist, an error says so, and the exit status is \
       1. With --kind, --all and the like, changes in transactions of 1,000 jobs, and prints two numbers: how many were changed, and how \
       many run. With --json, one array whose elements are {"database", "id", "result"}; the result is changed, running or notFound. With \
       --dry-run, nothing is changed, and the result is what it would be.

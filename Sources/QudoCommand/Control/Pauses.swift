@@ -36,8 +36,8 @@ struct Resume: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "End the pauses of kinds, or all pauses; or resume stopped concurrency keys.",
     discussion: """
-      Prints the pauses that it ended, as pauses does. Without a kind, it ends all pauses, that of everything included. A kind stays \
-      paused while everything is.
+      Prints the pauses that it ended, as pauses does. Without a kind, it ends all pauses, including the pause of everything. While \
+      everything is paused, each kind stays paused.
 
       With --key it resumes stopped concurrency keys of one kind instead, and prints the stops that it ended, as keys does. Their held jobs \
       begin. The failed job does not run again; if it is replayed later, it begins after them. --all-keys resumes all stopped keys of the \

@@ -9,14 +9,14 @@ internal import QudoDashboard
 
 struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show the queue as a web page, for this machine's users who have its token.",
+    abstract: "Show the queue as a web page, for users of this machine who have the token.",
     discussion: """
       Prints the page's address with a token to standard output, and serves until SIGINT or SIGTERM. Open the address once in each \
-      browser: the token then leaves the address bar, and a cookie stays until the browser closes. Whoever has no token sees \
-      nothing.
+      browser: the token then leaves the address bar, and a cookie stays until the browser closes. Without the token, \
+      the page shows nothing.
 
       The page only shows the queue, unless --allow-changes lets it replay, cancel and run jobs, and pause kinds and schedules. It is \
-      sampled while a page is open, at most every 2 s and for at most 2 % of one core, and not at all when nobody looks.
+      sampled while a page is open, at most every 2 s and for at most 2 % of one core.
 
       It listens on the loopback address, which other machines cannot reach: from one of them, use a tunnel (ssh -L \
       7347:127.0.0.1:7347 HOST). With --allow-remote it listens on any --address, without encryption: put a proxy with TLS in \

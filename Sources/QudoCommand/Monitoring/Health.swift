@@ -14,16 +14,16 @@ struct Health: AsyncParsableCommand {
     abstract: "Check, for a probe, that databases answer and jobs run.",
     discussion: """
       Prints one line for each condition that fails, and nothing if all hold. Without conditions it only checks that each database can \
-      be read. It changes nothing, waits for no writer, and takes the same time however many jobs wait: it looks once for each kind \
-      and priority, and reads the delayed jobs that are due and that no worker has taken up yet. But on a server, it creates or \
-      migrates tables that are missing or older, as each command does.
+      be read. It changes nothing, waits for no writer, and takes the same time however many jobs are ready: it looks once for each \
+      kind and priority, and reads the overdue delayed jobs that no worker has promoted yet. But on a server, it creates missing tables and \
+      migrates older ones, as each command does.
 
       --worker holds if a living process has the file open and has looked there for jobs since it opened it. It does not say when: a \
-      process that hangs still counts. To check that jobs really run, use --oldest-ready. A server does not tell whether a worker is \
-      there, so --worker is for files only.
+      process that hangs still counts. To check that jobs really run, use --oldest-ready. A server does not know its workers, so \
+      --worker is for files only.
 
-      --oldest-ready holds if no job has been ready for longer: by its due time or, after its worker was lost, by the end of its \
-      lease. Paused kinds count for neither --oldest-ready nor --max-ready.
+      --oldest-ready holds if no job has been ready for longer, counted from its due time or, if its worker was lost, from the end of \
+      its lease. Paused kinds count for neither --oldest-ready nor --max-ready.
 
       With --json each element is {"database", "healthy", "worker", "oldestReady", "oldestReadyKind", "ready", "problems"}. \
       oldestReady is in seconds, and null if no job is ready. ready is counted only with --max-ready, up to one more than that. worker \

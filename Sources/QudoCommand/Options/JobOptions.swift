@@ -40,8 +40,8 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      With --debounce or --on-conflict overwrite: however often it is overwritten, the job is due this long after its first enqueue \
-      at the latest. Default: no bound.
+      With --debounce or --on-conflict overwrite: the job is due this long after its first enqueue at the latest, however often it is \
+      overwritten. Default: no bound.
       """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var maxDelay: Duration?
@@ -56,8 +56,8 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      While a job with this key runs, all further enqueues become one job, which is held, has the newest payload, and begins after \
-      the running one has left the queue, retries included. Default: none.
+      While a job with this key runs, all further enqueues become one held job with the newest payload. It begins when the running job \
+      has left the queue, after its retries. Default: none.
       """, valueName: "key"))
   var followUp: String?
   @Option(
@@ -70,22 +70,22 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      With --concurrency-key, the maximum number of its jobs that run at the same time, from 1 to 1000; that of the newest enqueue \
-      counts for all. Default: 1.
+      With --concurrency-key, the maximum number of its jobs that run at the same time, from 1 to 1000; the newest \
+      enqueue decides for all jobs of the key. Default: 1.
       """, valueName: "number"))
   var keyLimit: Int?
   @Flag(
     help: ArgumentHelp(
       """
       With --concurrency-key: if a job fails for good, the other jobs of the key stay held until it is replayed or resolved, or until \
-      qudo resume --key. That of the newest enqueue counts for all. Default: the next job begins.
+      qudo resume --key. The newest enqueue decides for all jobs of the key. Default: the next job begins.
       """))
   var stopAfterFailure = false
   @Option(
     help: ArgumentHelp(
       """
-      Jobs of one kind and priority begin in turn, one of each group, such as a customer, at a time; 1 to 255 bytes. Jobs without a \
-      group count as one more group. Default: none.
+      The groups of a kind and priority, such as customers, take turns: one job of each begins, then one of each again; 1 to 255 bytes. \
+      Jobs without a group count as one more group. Default: none.
       """, valueName: "name"))
   var group: String?
   @Option(

@@ -11,7 +11,7 @@ struct RetentionOptions: ParsableArguments {
   var retentionAge: RetentionBound<Duration>?
   @Option(
     help: ArgumentHelp(
-      "How many rows of each log are kept, the newest ones, or none for any number. Default: 1000000.",
+      "The number of newest rows to keep in each log, or none for no limit. Default: 1000000.",
       valueName: "number|none"),
     transform: { try RetentionBound($0) { try Self.number($0) } })
   var retentionRows: RetentionBound<Int>?

@@ -6,9 +6,9 @@ struct ScheduleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "schedule", abstract: "Enqueue jobs by the clock.",
     discussion: """
-      A schedule enqueues a job of its kind at each of its ticks. It is stored in the database. Every qudo work enqueues the ticks of \
-      all schedules there, whatever kinds it runs; however many workers there are, no tick is enqueued twice. While no worker \
-      runs, ticks are missed: --missed says which of them the next worker catches up on.
+      A schedule enqueues a job of its kind at each of its ticks. It is stored in the database. Every qudo work on the database \
+      enqueues the ticks of all its schedules, even of kinds that it does not run, and no tick is enqueued twice. Ticks are missed while no \
+      worker runs: --missed says which of them the next worker catches up on.
 
         qudo schedule add nightly report --cron '30 2 * * *' --zone Europe/Berlin
         qudo schedule add pulse check --every 30s --skip-overlap

@@ -38,7 +38,7 @@ struct TopCommand: AsyncParsableCommand {
       "runP50", "runP99", "waitP50", "waitP99"}; each worker {"process", "jobs"} with jobs of {"id", "kind", "attempt", "startedAt"}. \
       Durations are in seconds, and what is unknown is null.
 
-      Exit status: 0 done, 1 one of several databases cannot be read at the end, 64 wrong usage, 75 none can. With keys, it is 0 unless \
+      Exit status: 0 done, 1 one of several databases cannot be read at the end, 64 wrong usage, 75 none can. If you quit it by a key, it is 0 unless \
       the terminal fails. A signal restores the terminal first.
 
         qudo top --database jobs.db
