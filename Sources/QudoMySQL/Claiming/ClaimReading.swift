@@ -20,7 +20,7 @@ struct ClaimReading {
   /// Whether the pauses are read in the first round trip, because the last claim saw some.
   private let readsPauses: Bool
   /// The position at which the claim begins to read.
-  let view: ScanCursors.View
+  private(set) var view: ScanCursors.View
   /// Whether the claim looks for expired leases and due delayed jobs at once; if not, it looks only when the
   /// next times say that there are some.
   private let sweeps: Bool
@@ -58,6 +58,7 @@ struct ClaimReading {
       takesTime && !view.looks && !readsPauses && !armed.isEmpty
         && (1...Self.mostWithTime).contains(request.limit)
       ? transaction.time : nil
+    if time == nil { self.view = view.askingForEnds() }
   }
 
   private func sweepStatements(from view: ScanCursors.View) -> [SQL] {
@@ -143,9 +144,9 @@ struct ClaimReading {
     ClaimPlan, ClaimFindings
   ) {
     var rest = rows[...]
-    var next = try next(&rest, transaction)
-    let paused = try paused(next, &rest, transaction)
     var view = view
+    var next = try next(&rest, &view, transaction)
+    let paused = try paused(next, &rest, transaction)
     let look =
       view.looks
       ? try ScanCursors.Look(&rest, view, hasReady: armed.contains { view.below($0.number) != nil }) : nil
@@ -202,14 +203,29 @@ struct ClaimReading {
     )
   }
 
-  private func next(_ rest: inout ArraySlice<Rows>, _ transaction: Transaction) throws(QudoError) -> NextTimes
-  {
+  private func next(
+    _ rest: inout ArraySlice<Rows>, _ view: inout ScanCursors.View, _ transaction: Transaction
+  ) throws(QudoError) -> NextTimes {
     guard time != nil else { return NextTimes(try take(&rest).next()) }
     guard let rows = rest.first, let row = rows.next() else {
+      view = view.askingForEnds()
       return NextTimes(try transaction.read([view.next], clock: .statement(0)).first?.next())
     }
+    rows.rewind()
+    // A claim that finds fewer jobs than it wants may be the last for some time, and a job that may have expired must be looked at.
+    guard view.trustsNoEndsUntil != nil, rows.count < request.limit || Self.mayExpire(rows) else {
+      return NextTimes(row, at: 5)
+    }
+    view = view.askingForEnds()
+    transaction.useTime()
+    return NextTimes(try transaction.read([view.next]).first?.next())
+  }
+
+  /// Whether any of the ready jobs may have an expiry.
+  private static func mayExpire(_ rows: Rows) -> Bool {
     defer { rows.rewind() }
-    return NextTimes(row, at: 5)
+    while let row = rows.next() { if row.integer(4) & ExpiryRows.bit != 0 { return true } }
+    return false
   }
 
   /// Returns the kinds that are paused now.

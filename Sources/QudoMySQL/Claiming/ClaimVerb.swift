@@ -85,6 +85,9 @@ extension Transaction {
       cursors.claimed(
         from: reading.view, took: took, look: findings.look, due: findings.isSwept ? now.microseconds : nil,
         ends: findings.firstEnd(now), last: plan.last, .now)
+      if findings.view.trustsNoEndsUntil == nil {
+        cursors.asked(findsEnds: findings.next.hasMarks || findings.next.expiry != nil, .now)
+      }
       cursors.sweeps = findings.hadToSweep
       cursors.fills = plan.chosen.count >= request.limit
     }
@@ -158,6 +161,7 @@ extension Transaction {
     // Read the marks last, so that the jobs that this transaction ends are not among them.
     let marks = claimed.looksForMarks ? [CancelMarks.jobs] : []
     var view = view
+    if next == nil { view = view.askingForEnds() }
     // By now they are handled, or others handle them.
     view.expiriesAfter = now.microseconds
     let rows = try commit(reading: reads + marks + (next == nil ? [view.next] : []))
@@ -172,6 +176,11 @@ extension Transaction {
       jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered, cancelling: cancelling)
     var times = next ?? NextTimes(rows.last?.next())
     if let expiry = times.expiry { times.due = min(times.due ?? expiry, expiry) }
+    // The worker looks again when the claims stop to trust that there is no expiry.
+    if next != nil, let until = view.trustsNoEndsUntil {
+      let look = now.advanced(by: until - .now).microseconds
+      times.due = min(times.due ?? look, look)
+    }
     // Next times that were read from a bound may not include the new leases.
     if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     if let token = claimed.nextToken { times.due = min(times.due ?? token, token) }

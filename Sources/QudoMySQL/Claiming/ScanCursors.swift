@@ -27,6 +27,9 @@ struct ScanCursors {
   /// How long the driver waits before it tries bounds again that were of no use.
   static let rest = Duration.seconds(10)
   static let shortestPause = Duration.milliseconds(250)
+  /// How long the claims after one that found neither marks of cancelled jobs nor expiries leave these out, if they find as many jobs as
+  /// they want. The two subqueries would cost such a claim of one job 2 % of its time. A job that has expired does not begin all the same.
+  static let trust = Duration.milliseconds(50)
 
   /// Returns the time until the next look below the bounds. Looks then take a twentieth of the time, and two
   /// pauses last less than 2 s; if a look takes very long, looks take a fifth of the time.
@@ -64,6 +67,8 @@ struct ScanCursors {
     fileprivate(set) var looks = false
     /// The time up to which expiries do not count; nil to count all of them.
     var expiriesAfter: Int64?
+    /// Until when the claim trusts that there are no marks of cancelled jobs and no expiries; nil if it asks for them.
+    fileprivate(set) var trustsNoEndsUntil: ContinuousClock.Instant?
     /// The cursors' `age` when the view was requested.
     fileprivate var age: UInt64 = 0
     var isWhole: Bool { ready.isEmpty && due == nil && ends == nil }
@@ -94,12 +99,34 @@ struct ScanCursors {
     var next: SQL { "SELECT @n, \(times)" }
 
     /// Five columns: the next due time and the next lease expiry; whether there are pauses, and marks of cancelled
-    /// jobs; and the next expiry of a job.
+    /// jobs; and the next expiry of a job. The last two are "none" if the claim trusts that.
     var times: SQL {
-      "\(NextTimes.least("due", "qudo_delayed"))\(due.map { " WHERE due >= \($0)" } ?? "" as SQL)), "
+      if due == nil, ends == nil {
+        if trustsNoEndsUntil != nil { return Self.unboundTimes + Self.noEnds }
+        if expiriesAfter == nil { return Self.unboundTimes + Self.allEnds }
+      }
+      return "\(NextTimes.least("due", "qudo_delayed"))\(due.map { " WHERE due >= \($0)" } ?? "" as SQL)), "
         + "\(NextTimes.least("ends", "qudo_running"))\(ends.map { " WHERE ends >= \($0)" } ?? "" as SQL)), "
-        + "\(NextTimes.least("kind", "qudo_pause"))), \(NextTimes.least("job", "qudo_cancel"))), "
-        + "\(NextTimes.least("expires", "qudo_expiry"))\(expiriesAfter.map { " WHERE expires > \($0)" } ?? "" as SQL))"
+        + "\(NextTimes.least("kind", "qudo_pause")))"
+        + (trustsNoEndsUntil != nil
+          ? Self.noEnds
+          : ", \(NextTimes.least("job", "qudo_cancel"))), \(NextTimes.least("expires", "qudo_expiry"))\(expiriesAfter.map { " WHERE expires > \($0)" } ?? "" as SQL))")
+    }
+
+    private static let unboundTimes: SQL =
+      """
+      \(NextTimes.least("due", "qudo_delayed"))), \(NextTimes.least("ends", "qudo_running"))), \
+      \(NextTimes.least("kind", "qudo_pause")))
+      """
+    private static let allEnds: SQL =
+      ", \(NextTimes.least("job", "qudo_cancel"))), \(NextTimes.least("expires", "qudo_expiry")))"
+    private static let noEnds: SQL = ", \(NextTimes.never), \(NextTimes.never)"
+
+    /// Returns the view of a claim that asks for marks and expiries.
+    func askingForEnds() -> View {
+      var view = self
+      view.trustsNoEndsUntil = nil
+      return view
     }
 
     /// Lowers the bounds of the times to those that the look found.
@@ -126,13 +153,18 @@ struct ScanCursors {
 
   private let slow: Duration
   private let leastWalk: Duration
+  private let trust: Duration
 
   /// - Parameters:
   ///   - slow: The read time above which a claim may have stepped over many deleted entries.
   ///   - leastWalk: How long a look below the bounds must take for the bounds to stay.
-  init(slow: Duration = Self.slow, leastWalk: Duration = Self.leastWalk) {
-    (self.slow, self.leastWalk) = (slow, leastWalk)
+  ///   - trust: How long the driver trusts that there are no marks and no expiries.
+  init(slow: Duration = Self.slow, leastWalk: Duration = Self.leastWalk, trust: Duration = Self.trust) {
+    (self.slow, self.leastWalk, self.trust) = (slow, leastWalk, trust)
   }
+
+  /// The cursors of a driver whose test sets the time: the speed of the server decides nothing.
+  static let forTests = ScanCursors(slow: .seconds(3600), trust: .zero)
 
   /// Whether claims begin at the bounds.
   private(set) var isOn = false
@@ -149,6 +181,8 @@ struct ScanCursors {
   var sweeps = false
   /// Whether the last claim found as many jobs as it wanted. If so, the next one may as well.
   var fills = false
+  /// Until when the driver trusts that there are no marks and no expiries.
+  private var trustsNoEndsUntil: ContinuousClock.Instant?
   private var lastLook: ContinuousClock.Instant?
   private var claims = 0
   private var pause = Self.shortestPause
@@ -164,6 +198,7 @@ struct ScanCursors {
   mutating func view(_ now: ContinuousClock.Instant) -> View {
     var view = View()
     view.age = age
+    if fills, let until = trustsNoEndsUntil, now < until { view.trustsNoEndsUntil = until }
     guard isOn else { return view }
     (view.ready, view.due, view.ends) = (ready, due, ends)
     claims += 1
@@ -206,8 +241,8 @@ struct ScanCursors {
   ///   - ends: The first expiry among the leases that it did not recover.
   ///   - last: The last ready job that it took, for each kind.
   mutating func claimed(
-    from view: View, took: Duration, look: Look?, due: Int64?, ends: Int64?, last: [Int64: Key],
-    _ now: ContinuousClock.Instant
+    from view: View, took: Duration, look: Look?, due: Int64?, ends: Int64?,
+    last: @autoclosure () -> [Int64: Key], _ now: ContinuousClock.Instant
   ) {
     if !isOn {
       let isResting = restsUntil.map { now < $0 } ?? false
@@ -215,6 +250,7 @@ struct ScanCursors {
       guard slowScans >= 2 else { return }
       turnOn(now)
     }
+    let last = last()
     if let look {
       guard look.walk >= leastWalk else { return turnOff(now) }
       pause = Self.pause(after: look.walk)
@@ -235,12 +271,18 @@ struct ScanCursors {
     if let ends { self.ends = max(self.ends ?? ends, ends) }
   }
 
+  /// Notes that a claim which asked found no mark and no expiry, or found some.
+  mutating func asked(findsEnds: Bool, _ now: ContinuousClock.Instant) {
+    trustsNoEndsUntil = findsEnds ? nil : now + trust
+  }
+
   /// Lowers the bounds for this driver's own new jobs, which may lie below them, and for its leases, which
   /// may expire before them.
   ///
   /// Call this once when they exist: after the commit, or earlier if the same transaction claims.
   mutating func entered(_ jobs: Entries) {
     if let lease = jobs.ends, let bound = ends { ends = min(bound, lease) }
+    if jobs.haveEnds { trustsNoEndsUntil = nil }
     guard !jobs.lowest.isEmpty else { return }
     age += 1
     for (kind, lowest) in jobs.lowest {
@@ -263,6 +305,8 @@ struct ScanCursors {
     }
     fileprivate var lowest: [Int64: Lowest] = [:]
     fileprivate var ends: Int64?
+    /// Whether the transaction has marked jobs as cancelled, or given them an expiry.
+    var haveEnds = false
     /// The previous addition.
     private var last: (kind: Int64, ranking: Int64)?
 

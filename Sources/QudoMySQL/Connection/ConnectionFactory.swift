@@ -37,8 +37,7 @@ final class ConnectionFactory: Sendable {
     self.timeout = timeout
     self.trustsIdle = trustsIdle
     self.clock = clock
-    // If a test sets the time, the speed of the server must decide nothing.
-    cursors = Locked(clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)))
+    cursors = Locked(clock == nil ? ScanCursors() : .forTests)
   }
 
   let lifetimes: ReceiptLifetimes
@@ -132,7 +131,7 @@ final class ConnectionFactory: Sendable {
     cursors.withLock { $0 = noCursors }
   }
 
-  private var noCursors: ScanCursors { clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)) }
+  private var noCursors: ScanCursors { clock == nil ? ScanCursors() : .forTests }
 
   /// Maps transient errors to `unreachable`: a server that worked before reports them while it is replaced,
   /// or while its users are changed.

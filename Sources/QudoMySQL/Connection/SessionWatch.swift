@@ -54,7 +54,8 @@ final class SessionWatch: Sendable {
   /// Checks all waits. It repeats while any answer is due, so an idle driver does nothing.
   private func look() {
     let waits = state.withLock { Array($0.waits.values) }
-    let late = waits.filter(\.isLate)
+    let now = ContinuousClock.now
+    let late = waits.filter { $0.isLate(now) }
     if !late.isEmpty { end(late) }
     let goesOn = state.withLock { state in
       state.isTicking = waits.contains(where: \.isPending)
@@ -96,11 +97,14 @@ final class Wait: Sendable {
     var isClosed = false
     /// Whether the watch has ended the connection.
     var isEnded = false
-    /// When the previous answer to the text arrived, if there was one.
-    var since: ContinuousClock.Instant?
     /// Whether the server owes an answer.
     var isPending = false
+    /// Whether it has answered a part of the text.
+    var hasAnswered = false
+    /// Changes with each text and with each answer.
     var number: UInt64 = 0
+    /// The number that the watch saw last, and since when. So an answer needs no look at the clock.
+    var seen: (number: UInt64, since: ContinuousClock.Instant)?
   }
 
   private let state: Locked<State>
@@ -110,19 +114,19 @@ final class Wait: Sendable {
   func sent() {
     state.withLock { state in
       state.number &+= 1
-      (state.isPending, state.since) = (true, nil)
+      (state.isPending, state.hasAnswered) = (true, false)
     }
   }
 
   func answered(more: Bool) {
     state.withLock { state in
       state.number &+= 1
-      (state.isPending, state.since) = (more, more ? .now : nil)
+      (state.isPending, state.hasAnswered) = (more, true)
     }
   }
 
   /// Call this after a failure.
-  func isOver() { state.withLock { ($0.isPending, $0.since) = (false, nil) } }
+  func isOver() { state.withLock { $0.isPending = false } }
 
   /// Call this before the socket is closed, because another socket may get its number afterwards.
   func close() { state.withLock { $0.isClosed = true } }
@@ -135,11 +139,14 @@ final class Wait: Sendable {
   ///
   /// Without any answer, the server may not have begun: with a pool of threads, the text waits while the
   /// session counts as asleep.
-  var isLate: Bool {
+  func isLate(_ now: ContinuousClock.Instant) -> Bool {
     state.withLock { state in
-      guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.timeout
-      else { return false }
-      return Self.isSilent(state.socket)
+      guard !state.isClosed, state.isPending, state.hasAnswered else { return false }
+      guard let seen = state.seen, seen.number == state.number else {
+        state.seen = (state.number, now)
+        return false
+      }
+      return now - seen.since >= SessionWatch.timeout && Self.isSilent(state.socket)
     }
   }
 

@@ -23,12 +23,17 @@ extension Array where Element == Int64 {
 /// of the previous one.
 struct Groups<Key: Hashable, Element> {
   private(set) var all: [(key: Key, elements: [Element])] = []
+  /// The positions of the keys, from the second one on.
   private var places: [Key: Int] = [:]
   private var last = 0
 
   mutating func add(_ element: Element, to key: Key) {
-    if last >= all.count || all[last].key != key {
-      last = places[key] ?? all.count
+    guard let first = all.first?.key else {
+      all.append((key, [element]))
+      return
+    }
+    if all[last].key != key {
+      last = key == first ? 0 : places[key] ?? all.count
       if last == all.count {
         places[key] = last
         all.append((key, []))

@@ -441,6 +441,7 @@ extension Transaction {
   private func storeExpiries(of rows: ArraySlice<NewRow>) {
     let count = rows.lazy.filter(\.hasExpiry).count
     guard count > 0 else { return }
+    entries.haveEnds = true
     if rows.count == 1, let expires = rows.first?.expires.sql("@n") {
       write("INSERT INTO qudo_expiry(id, expires) VALUES(LAST_INSERT_ID(), \(expires))")
       return

@@ -13,6 +13,8 @@ struct FileHints {
   private(set) var lastWritten: Int64?
   /// The expiry of the first of this driver's own leases; ``none`` if there is none, nil if unknown.
   private(set) var firstExpiry: Int64?
+  /// The number of jobs that run for this driver; nil if unknown. The last of them to end leaves no expiry behind.
+  private var running: Int?
   /// A lower bound for the expiries of jobs that may be waiting; ``none`` if no job expires, nil if unknown.
   private(set) var nextExpiry: Int64?
   /// Whether jobs run past their expiry: if they wait again, ``nextExpiry`` is wrong.
@@ -27,7 +29,10 @@ struct FileHints {
 
   mutating func found(firstDue: Int64?) { self.firstDue = firstDue ?? Self.none }
   mutating func found(lastWritten: Int64?) { self.lastWritten = lastWritten ?? Self.never }
-  mutating func found(firstEnd: Int64?) { self.firstExpiry = firstEnd ?? Self.none }
+  mutating func found(firstEnd: Int64?) {
+    firstExpiry = firstEnd ?? Self.none
+    if firstEnd == nil { running = 0 }
+  }
 
   /// Notes a new delayed job.
   mutating func noteDelayed(_ delay: Delay) {
@@ -54,7 +59,22 @@ struct FileHints {
   mutating func noteWaitsAgain() { if hasOverdue { nextExpiry = nil } }
 
   /// Notes claimed jobs with this lease expiry.
-  mutating func noteRunning(until end: Int64) { if let first = firstExpiry { firstExpiry = min(first, end) } }
-  /// Notes that jobs with this lease expiry stopped running; nil if the expiry is unknown.
-  mutating func noteEnded(until end: Int64?) { if end == nil || end == firstExpiry { firstExpiry = nil } }
+  mutating func noteRunning(until end: Int64, count: Int) {
+    if let first = firstExpiry { firstExpiry = min(first, end) }
+    running? += count
+  }
+
+  /// Notes that jobs with this lease expiry stopped running.
+  ///
+  /// - Parameters:
+  ///   - end: Nil if it is unknown.
+  ///   - count: The number of jobs; nil if it is unknown.
+  mutating func noteEnded(until end: Int64?, count: Int? = nil) {
+    if let count { running? -= count } else { running = nil }
+    if running == 0 {
+      firstExpiry = Self.none
+    } else if end == nil || end == firstExpiry {
+      firstExpiry = nil
+    }
+  }
 }

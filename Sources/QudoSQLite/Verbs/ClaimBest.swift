@@ -134,7 +134,7 @@ extension Transaction {
       claimed.add(job, kind)
     }
     guard claimed.jobs.count == batch.count else { throw ReadyRow.missing(names.keys) }
-    connection.hints.noteRunning(until: claimed.lease.ends)
+    connection.hints.noteRunning(until: claimed.lease.ends, count: claimed.jobs.count)
     try insertRunning([batch.ids], claimed.lease)
     try freeKeys(claimed)
     return claimed.jobs

@@ -23,7 +23,7 @@ extension Transaction {
     if claimed.jobs.count < count { rows += try readFront(kind, count - claimed.jobs.count, &claimed) }
     connection.cache.frontIsShort = claimed.jobs.count < Self.smallestGrab || rows > Self.mostGrabs
     guard !claimed.jobs.isEmpty else { return [] }
-    connection.hints.noteRunning(until: claimed.lease.ends)
+    connection.hints.noteRunning(until: claimed.lease.ends, count: claimed.jobs.count)
     connection.readyLists.invalidate(kind.number)
     try freeKeys(claimed)
     return claimed.jobs

@@ -15,7 +15,8 @@ extension Transaction {
       let lease = leases[group.indices[group.indices.startIndex]]
       if let ranges = try held(group.ids, by: lease) {
         for range in ranges { try runningTable.cut(range, group.ids) }
-        noteEnded(lease.holder, until: lease.expiresAt)
+        let count = ranges.reduce(0) { $0 + $1.ids.clamped(to: group.ids).count }
+        noteEnded(lease.holder, until: lease.expiresAt, count: count)
         for index in group.indices { isHeld[index] = true }
       } else {
         for index in group.indices { isHeld[index] = try removeFromRunning(leases[index], &places) }
@@ -30,7 +31,7 @@ extension Transaction {
       var places = TokenLookup([lease])
       return try removeFromRunning(lease, &places)
     }
-    noteEnded(lease.holder, until: lease.expiresAt)
+    noteEnded(lease.holder, until: lease.expiresAt, count: 1)
     return true
   }
 
@@ -71,9 +72,11 @@ extension Transaction {
   }
 
   /// Updates the hints after jobs with this holder and expiry stopped running.
-  func noteEnded(_ holder: Int64, until ends: Int64) {
+  ///
+  /// - Parameter count: The number of jobs; nil if it is unknown.
+  func noteEnded(_ holder: Int64, until ends: Int64, count: Int? = nil) {
     if holder == connection.instance {
-      connection.hints.noteEnded(until: ends)
+      connection.hints.noteEnded(until: ends, count: count)
     } else {
       connection.hints.invalidateHolders()
     }

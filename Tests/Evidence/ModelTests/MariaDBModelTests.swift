@@ -86,9 +86,9 @@ private struct SlowDriver: ForwardingDriver {
       return now < latest
     }
     inner.pool.access.cursors.withLock { floors in
-      guard !isSetBack else { return floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero) }
+      guard !isSetBack else { return floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero, trust: .zero) }
       if !floors.isOn {
-        floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
+        floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero, trust: .zero)
         floors.turnOn(.now)
       }
     }

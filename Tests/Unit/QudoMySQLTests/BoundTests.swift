@@ -13,7 +13,7 @@ import Testing
     let driver = try database.driver()
     _ = try await driver.insert((0..<30).map { NewJob("a", payload: Payload("\($0)")) })
     driver.pool.access.cursors.withLock { cursors in
-      cursors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
+      cursors = ScanCursors(slow: .seconds(3600), leastWalk: .zero, trust: .zero)
       cursors.turnOn(.now)
     }
     let claimed = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10))

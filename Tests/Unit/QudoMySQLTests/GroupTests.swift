@@ -32,7 +32,7 @@ import Testing
     _ = try await driver.insert(grouped("A", 30))
     for driver in [driver, other] {
       driver.pool.access.cursors.withLock { cursors in
-        cursors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
+        cursors = ScanCursors(slow: .seconds(3600), leastWalk: .zero, trust: .zero)
         cursors.turnOn(.now)
       }
     }

@@ -30,6 +30,38 @@ import Testing
     #expect(try await driver.settle([Settlement(again, .completed())], claiming: nil).results == [.leaseLost])
   }
 
+  /// It counts its running jobs instead of looking after each.
+  @Test("the driver knows when its first lease expires, however jobs begin and end", arguments: 1...8)
+  func firstExpiry(seed: UInt64) async throws {
+    var random = Seeded(seed: seed)
+    var leases: [Lease] = []
+    for step in 0..<80 {
+      switch Int.random(in: 0..<6, using: &random) {
+      case 0, 1: _ = try await driver.insert((0..<Int.random(in: 1...6, using: &random)).map { job("\($0)") })
+      case 2:
+        let duration = Duration.seconds(Int.random(in: 30...90, using: &random))
+        let count = Int.random(in: 1...5, using: &random)
+        leases += try await driver.claim(demand(count, leaseDuration: duration)).jobs.map(\.lease)
+      case 3 where !leases.isEmpty:
+        let place = leases.indices.randomElement(using: &random) ?? 0
+        leases[place] = try #require(try await driver.renew([leases[place]], for: .seconds(60))[0])
+      default:
+        let count = min(leases.count, Int.random(in: 1...5, using: &random))
+        let ended = Array(leases.shuffled(using: &random).prefix(count))
+        let outcome: Settlement.Outcome = Bool.random(using: &random) ? .completed() : .released
+        // The last settlement claims, too: both are one transaction.
+        let next = step.isMultiple(of: 3) ? demand(1) : nil
+        let settled = try await driver.settle(ended.map { Settlement($0, outcome) }, claiming: next)
+        #expect(settled.results.allSatisfy { $0 == .settled() })
+        leases.removeAll { lease in ended.contains { $0.job == lease.job } }
+        leases += settled.claim?.jobs.map(\.lease) ?? []
+      }
+      let end = try file.rows("SELECT min(ends) FROM qudo_running")[0]
+      let known = try await driver.claim(demand(1, "nobody")).timeUntilNextLeaseExpiry
+      #expect(known == Int64(end).map { .microseconds($0 - clock.sinceBoot()) }, "step \(step)")
+    }
+  }
+
   /// Each of them would else read through all that run.
   @Test("a call reads through the running once, however many of its leases are stale")
   func staleLeases() async throws {
