@@ -257,6 +257,7 @@ public struct NewJob: Sendable {
   /// What few jobs have, by reference: each way of a job through the layers copies it. Nil if the job has nothing of it.
   private var rules: Rules?
 
+  /// A new rule also goes into ``isEmptyButMaxWaiting``, and twice into the initializer of ``NewJob``.
   private struct RuleValues: Sendable {
     var unique: UniqueKey?
     var concurrencyKey: ConcurrencyKey?
@@ -265,9 +266,10 @@ public struct NewJob: Sendable {
     var maxWaiting: MaxWaiting?
     var idempotencyKey: IdempotencyKey?
 
-    var isEmpty: Bool {
-      unique == nil && concurrencyKey == nil && group == nil && expires == .never && maxWaiting == nil
-        && idempotencyKey == nil
+    var isEmpty: Bool { isEmptyButMaxWaiting && maxWaiting == nil }
+
+    var isEmptyButMaxWaiting: Bool {
+      unique == nil && concurrencyKey == nil && group == nil && expires == .never && idempotencyKey == nil
     }
   }
 
@@ -284,6 +286,10 @@ public struct NewJob: Sendable {
 
   /// Whether the job has nothing that enqueues have to look at besides what each job has.
   package var hasNoRules: Bool { rules == nil }
+
+  /// Whether the job has no rule that its own row shows, or that looks up other rows: a maximum of waiting jobs counts for an enqueue as
+  /// a whole.
+  package var hasNoRuleButMaxWaiting: Bool { rules?.values.isEmptyButMaxWaiting ?? true }
 
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
