@@ -48,13 +48,15 @@ public struct JobFilter: Hashable, Sendable, Codable {
   }
 }
 
+// A new condition that looks into jobs also goes into `looksIntoJobs` and `looksRight(_:)`, into the SQL of both drivers
+// (`JobConditions` and `conditions(_:)` in `Find.swift`), and into `JobFilterOptions` of the command: see CONTRIBUTING.
 extension JobFilter {
   /// The most bytes of ``payloadContains``.
   package static let mostPayloadBytes = 1024
   /// The most bytes of an entry of ``metadata``.
   package static let mostMetadataBytes = 1024
 
-  /// Whether the filter looks at more than ids, kinds and states.
+  /// Whether the filter looks at more than ids, kinds and states. Drivers ignore a condition that is missing here.
   package var looksIntoJobs: Bool {
     uniqueKeyPrefix != nil || concurrencyKey != nil || group != nil || priority != nil || enqueuedAt != nil
       || dueAt != nil || payloadContains != nil || looksIntoMetadata

@@ -256,6 +256,7 @@ public struct NewJob: Sendable {
   /// The rarely used properties. By reference, because each layer copies the job. Nil if the job has none of them.
   private var rules: Rules?
 
+  /// A new rule also goes into ``isEmptyButMaxWaiting``, and twice into the initializer of ``NewJob``.
   private struct RuleValues: Sendable {
     var unique: UniqueKey?
     var concurrencyKey: ConcurrencyKey?
@@ -264,9 +265,10 @@ public struct NewJob: Sendable {
     var maxWaiting: MaxWaiting?
     var idempotencyKey: IdempotencyKey?
 
-    var isEmpty: Bool {
-      unique == nil && concurrencyKey == nil && group == nil && expires == .never && maxWaiting == nil
-        && idempotencyKey == nil
+    var isEmpty: Bool { isEmptyButMaxWaiting && maxWaiting == nil }
+
+    var isEmptyButMaxWaiting: Bool {
+      unique == nil && concurrencyKey == nil && group == nil && expires == .never && idempotencyKey == nil
     }
   }
 
@@ -283,6 +285,10 @@ public struct NewJob: Sendable {
 
   /// Whether the job has only the properties that every job has.
   package var hasNoRules: Bool { rules == nil }
+
+  /// Whether the job has no rule that its own row shows, or that looks up other rows: a maximum of waiting jobs counts for an enqueue as
+  /// a whole.
+  package var hasNoRuleButMaxWaiting: Bool { rules?.values.isEmptyButMaxWaiting ?? true }
 
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(

@@ -54,7 +54,7 @@ struct NewRow {
       | (concurrencyKey == nil ? 0 : KeyRows.bit) | (isGrouped ? GroupRows.bit : 0)
   }
 
-  /// Takes over the contents of another job, which overwrites this one.
+  /// Takes over the contents of another job of the same insert, which overwrites this one. `Insert.swift` overwrites a stored one.
   ///
   /// - Parameter maxDelay: ``/Qudo/UniqueKey/maxDelay`` of the other job.
   mutating func overwrite(_ job: NewJob, atMost maxDelay: Duration?) {

@@ -101,7 +101,8 @@ extension Transaction {
     return metadata
   }
 
-  /// Returns the conditions of a filter on the job `j`, but for ids, kinds and states, with an AND before each.
+  /// Returns the conditions of a filter on the job `j`, but for ids, kinds and states, with an AND before each. `JobConditions` of
+  /// QudoSQLite has the same.
   private func conditions(_ filter: JobFilter) -> SQL {
     var sql: SQL = ""
     if let prefix = filter.uniqueKeyPrefix {
@@ -127,7 +128,10 @@ extension Transaction {
     return sql
   }
 
-  /// Returns the columns of a ``StoredJob``.
+  /// The place of the state in a row of a listing: after ``columns(_:)``.
+  fileprivate static let stateColumn = 15
+
+  /// Returns the columns of a ``StoredJob``. If you add one, ``stateColumn`` moves.
   ///
   /// - Parameter payloadPrefix: How many bytes of each payload to read at most; nil for all.
   private static func columns(_ payloadPrefix: Int?) -> SQL {
@@ -185,7 +189,7 @@ extension StoredJob {
   /// - Parameter row: A row of a listing.
   init(_ row: Row) {
     let states: [JobState] = [.ready, .delayed, .running, .held]
-    let state = states[Int(row.integer(15))]
+    let state = states[Int(row.integer(Transaction.stateColumn))]
     self.init(
       id: row.integer(0), kind: Kind(row.text(1)), state: state,
       payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),

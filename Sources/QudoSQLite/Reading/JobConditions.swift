@@ -1,7 +1,7 @@
 internal import Qudo
 
 /// The conditions of a filter on the columns of `qudo_job`, but for ids, kinds and states. A job that meets them may still
-/// lack entries of the metadata: see ``JobFilter/metadataBytes``.
+/// lack entries of the metadata: see ``JobFilter/metadataBytes``. `Find.swift` of QudoMySQL has the same conditions.
 struct JobConditions {
   /// Conditions with an AND after each.
   private(set) var sql = ""

@@ -5,11 +5,14 @@
 /// `normal` and with 2 KiB pages, batches of 100 settled and claimed 460,000 jobs/s instead of 353,000. One at a time it
 /// was 52,000 instead of 36,000.
 ///
-/// Columns whose use is to come are nullable: an unused one costs its byte of row header.
+/// Columns whose use is to come are nullable: an unused one costs its byte of row header. ALTER TABLE adds a column of `qudo_job` after the
+/// payload, so that reading it reads the whole payload of such a job; what claims read has a table of its own, as groups have.
 enum Schema {
   struct Migration {
     let version: Int64
-    /// The lowest versions of the schema whose Qudo may still read and write the file after it.
+    /// The lowest versions of the schema whose Qudo may still read and write the file after it. An older Qudo may read it if what it lists
+    /// is still true, and write to it if what it enqueues, claims, settles and overwrites is still right. ``SchemaCheck`` lets it pass
+    /// columns at the end of a table. The other way round, no newer Qudo reads a file before it has migrated it.
     let lowestReader: Int64
     let lowestWriter: Int64
     let sql: String

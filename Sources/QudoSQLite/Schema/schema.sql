@@ -17,7 +17,8 @@ CREATE TABLE qudo_kind(
   name TEXT NOT NULL UNIQUE,
   on_final_failure INTEGER);          -- qudo_kind: the kind of the job that a final failure enqueues; NULL: none
 
--- Each live job once. A claim does not change its row: qudo_ready, qudo_delayed or qudo_running says where it is.
+-- Each live job once. JobTable has three statements that insert one, ImportTables and EnqueueScript have one each.
+-- A claim does not change its row: qudo_ready, qudo_delayed or qudo_running says where it is.
 CREATE TABLE qudo_job(
   id INTEGER PRIMARY KEY,             -- never used again: see highest_id in qudo_info
   kind INTEGER NOT NULL,              -- qudo_kind

@@ -80,7 +80,8 @@ struct JobTable {
     while try statement.step() {}
   }
 
-  /// Gives a waiting job new contents. New contents are new work: its attempts and expired leases start over.
+  /// Gives a waiting job new contents. New contents are new work: its attempts and expired leases start over. ``EnqueueScript`` has the same
+  /// statement for enqueues of the application.
   func overwrite(_ id: Int64, with job: NewJob, due: Int64, now: Timestamp) throws(QudoError) {
     try connection.run(
       """

@@ -195,8 +195,6 @@ extension Transaction {
 extension NewJob {
   /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
   var isPlain: Bool {
-    (hasNoRules
-      || unique == nil && idempotencyKey == nil && expires == .never && concurrencyKey == nil && group == nil)
-      && payload.bytes.count + metadata.bytes.count <= 4096
+    hasNoRuleButMaxWaiting && payload.bytes.count + metadata.bytes.count <= 4096
   }
 }

@@ -60,7 +60,7 @@ extension ModelRun {
 
   /// Finds, cancels or changes jobs by what is in them.
   func look(_ driver: any LogDriver) async throws {
-    let query = JobQuery(lookingFilter, limit: number("limit"))
+    let query = JobQuery(try lookingFilter(), limit: number("limit"))
     switch self["verb"] {
     case "find":
       let answers = try await both(
@@ -74,7 +74,7 @@ extension ModelRun {
     }
   }
 
-  private var lookingFilter: JobFilter {
+  private func lookingFilter() throws -> JobFilter {
     let now = clock.now().wall
     var filter = JobFilter(kinds: filter, states: states)
     for part in self["at"].split(separator: "+") {
@@ -85,7 +85,9 @@ extension ModelRun {
       case "due": filter.dueAt = now.advanced(by: .seconds(-5))..<now.advanced(by: .seconds(5))
       case "meta": filter.metadata = ["step": newestEntry]
       case "enqueued": filter.enqueuedAt = .earliest..<now
-      default: filter.payloadContains = Array("1".utf8)
+      case "payload": filter.payloadContains = Array("1".utf8)
+      case let other:
+        throw ConformanceFailure(file: #fileID, line: #line, message: "no filter is called \(other)")
       }
     }
     if let age {

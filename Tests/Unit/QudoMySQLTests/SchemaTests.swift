@@ -1,4 +1,5 @@
 #if MySQL
+import Foundation
 import MariaDBServer
 @testable import QudoMySQL
 import Qudo
@@ -24,6 +25,22 @@ import Testing
     }
   }
 
+  /// The newest version of the schema, and the lowest that may read and write it. A new migration changes it here alone.
+  private static let versions = "14\t11\t14"
+
+  @Test("the article names the schema's version and tables") func schemaArticle() throws {
+    let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
+    let article = try String(
+      contentsOf: package.appendingPathComponent("Sources/QudoMySQL/QudoMySQL.docc/QudoMySQL.md"),
+      encoding: .utf8)
+    #expect(article.contains("These are the tables of schema \(Schema.version):"))
+    let tables = MySQLDriver.schemaSQL.matches(of: #/CREATE TABLE IF NOT EXISTS (\w+)/#).map {
+      String($0.output.1)
+    }
+    #expect(tables.count > 20)
+    for table in Set(tables) { #expect(article.contains("`\(table)`"), "\(table)") }
+  }
+
   @Test func tenThatComeAtOnceMakeOneSchema() async throws {
     let database = try await TestDatabase()
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -37,9 +54,8 @@ import Testing
       try await group.waitForAll()
     }
     #expect(
-      try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14",
-      ])
+      try await database.server.query("SELECT version FROM qudo_schema", in: database.name)
+        == Schema.migrations.map { "\($0.version)" })
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
   }
@@ -64,9 +80,8 @@ import Testing
     #expect(try await code(database) == nil)
     #expect(try await tables(database) == tables(whole))
     #expect(
-      try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14",
-      ])
+      try await database.server.query("SELECT version FROM qudo_schema", in: database.name)
+        == Schema.migrations.map { "\($0.version)" })
     for database in [whole, database] { try await database.drop() }
   }
 
@@ -146,8 +161,8 @@ import Testing
     let failures = try await driver.failures(LogQuery())
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
-      "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["14\t14"], "a Qudo of schema 5 knows no pauses")
+      "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
+    #expect(writer == [Self.versions], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
@@ -206,7 +221,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["14\t11\t14"])
+    #expect(rows == [Self.versions])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -264,7 +279,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["14\t11\t14"], "a Qudo of schema 7 would run expired jobs")
+    #expect(rows == [Self.versions], "a Qudo of schema 7 would run expired jobs")
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -350,7 +365,7 @@ import Testing
         == whole.server.query(create, in: whole.name))
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["14\t11\t14"])
+    #expect(rows == [Self.versions])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -435,7 +450,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["14\t11\t14"], "a Qudo of schema 10 would leave places behind")
+    #expect(rows == [Self.versions], "a Qudo of schema 10 would leave places behind")
     // A Qudo that knows only schema 10 does not open the database, and one that is connected fails.
     let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
     #expect {

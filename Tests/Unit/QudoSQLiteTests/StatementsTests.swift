@@ -68,6 +68,44 @@ import Testing
         == (try await other.driver.claim(demand(9, "a", "b", "c")).texts))
   }
 
+  @Test("a job that they overwrite is what an enqueue would have made of it") func overwriting() async throws
+  {
+    let first = NewJob("a", payload: Payload("1"), unique: "k", due: .after(.seconds(5)))
+    let second = NewJob(
+      "a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k", onConflict: .overwrite),
+      priority: 7, due: .after(.seconds(3)), expires: .after(.seconds(9)), metadata: ["trace": "x"])
+    // What the statements refuse here, and the key that another test is about.
+    let left: Set = ["concurrencyKey", "group", "maxWaiting", "idempotencyKey"]
+    for (name, isDefault) in Self.properties(second) where isDefault && !left.contains(name) {
+      Issue.record("\(name) is not overwritten here: give the second job one")
+    }
+    for job in [first, second] { try execute([job]) }
+    let enqueued = try Harness()
+    for job in [first, second] { _ = try await enqueued.driver.insert([job]) }
+    #expect(try tables() == StatementsTests(enqueued).tables())
+  }
+
+  /// The stored properties of a job, and whether each has its default.
+  private static func properties(_ job: NewJob) -> [String: Bool] {
+    func texts(_ job: NewJob) -> [String: String] {
+      var texts: [String: String] = [:]
+      func add(_ value: Any) {
+        for (label, child) in Mirror(reflecting: value).children {
+          switch label {
+          case "rules", "some", "values": add(child)
+          case let label?: texts[label] = "\(child)"
+          case nil: break
+          }
+        }
+      }
+      add(job)
+      return texts
+    }
+    // A job with a rule, so that all of them are seen.
+    let defaults = texts(NewJob("", maxWaiting: .refuse(1)))
+    return texts(job).reduce(into: [:]) { $0[$1.key] = $1.value == defaults[$1.key] }
+  }
+
   @Test func underAnIdempotencyKeyTheyAreDoneOnce() async throws {
     func once(_ text: String, _ key: String, _ unique: UniqueKey? = nil) -> NewJob {
       NewJob("a", payload: Payload(text), unique: unique, idempotencyKey: IdempotencyKey(key))

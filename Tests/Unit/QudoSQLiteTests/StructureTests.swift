@@ -17,6 +17,17 @@ import Testing
     #expect(made.map(Self.normalized).sorted() == shown.sorted())
   }
 
+  @Test("the article has the schema's version, its tables, and what each migration changed")
+  func schemaArticle() throws {
+    let article = try ArticleText.read("Sources/QudoSQLite/QudoSQLite.docc/Schema.md")
+    #expect(article.contains("The schema version is \(Schema.version):"))
+    for version in 2...Schema.version { #expect(article.contains("\n| \(version) | "), "version \(version)") }
+    let sql = try ArticleText.read("Sources/QudoSQLite/Schema/schema.sql")
+    let tables = sql.matches(of: #/CREATE TABLE (\w+)/#).map { String($0.output.1) }
+    #expect(tables.count > 20)
+    for table in tables { #expect(article.contains("`\(table)`"), "\(table)") }
+  }
+
   /// Returns SQL with the least white space.
   private static func normalized(_ sql: some StringProtocol) -> String {
     String(sql).replacing(#/\s+/#, with: " ").replacing(#/ ?([(),]) ?/#) { String($0.output.1) }

@@ -63,6 +63,51 @@ extension ConformanceSuite {
       try check(again.enqueuedAt, is: enqueued, "enqueue time after a retry")
       try check(again.dueAt, is: subject.clock.now().wall, "due time after a retry")
     },
+    ConformanceCase("aBatchStoresWhatSingleEnqueuesStore", .payloadsAreExact) { subject in
+      let driver = try await subject.open()
+      // Drivers write many jobs of a batch at once if nothing about them is special. Each of these has one thing that might be.
+      var templates: [(NewJob, special: @Sendable (inout NewJob, Int) -> Void)] = []
+      func add(_ new: NewJob, _ special: @escaping @Sendable (inout NewJob, Int) -> Void = { _, _ in }) {
+        templates.append((new, special))
+      }
+      add(job("plain"))
+      add(NewJob("a", payload: Payload([0, 255], codec: .json)))
+      add(NewJob("a", metadata: ["tenant": "7"]))
+      add(job(priority: 3))
+      add(job(due: .after(.seconds(5))))
+      add(job(due: .at(.earliest)))
+      add(job(expires: .after(.seconds(9))))
+      add(job(maxWaiting: .refuse(1000)))
+      add(job()) { new, index in new.unique = UniqueKey("u\(index)") }
+      add(job()) { new, index in new.idempotencyKey = IdempotencyKey("\(new.kind.name) \(index)") }
+      if driver.capabilities.contains(.concurrencyKeys) {
+        add(NewJob("a", concurrencyKey: "k"))
+        add(job()) { new, index in new.concurrencyKey = ConcurrencyKey("k\(index)") }
+      }
+      if driver.capabilities.contains(.groups) { add(NewJob("a", group: "g")) }
+      for (place, template) in templates.enumerated() {
+        func jobs(_ kind: Kind) -> [NewJob] {
+          (0..<20).map { index in
+            var new = template.0
+            new.kind = kind
+            template.special(&new, index)
+            return new
+          }
+        }
+        func stored(_ kind: Kind) async throws -> [StoredJob] {
+          try await driver.jobs(matching: JobQuery(kinds: [kind])).map { found in
+            var job = found
+            (job.id, job.kind) = (0, "a")
+            return job
+          }
+        }
+        for new in jobs(Kind("single \(place)")) { try await driver.insertNew(new) }
+        _ = try await driver.insert(jobs(Kind("batch \(place)")))
+        let expected = try await stored(Kind("single \(place)"))
+        try check(expected.count, is: 20)
+        try check(try await stored(Kind("batch \(place)")), is: expected, "\(template.0)")
+      }
+    },
     ConformanceCase("theLongestKindsAndKeysComeBackUnchanged", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       for text in [
