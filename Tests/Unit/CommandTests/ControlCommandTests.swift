@@ -1,3 +1,4 @@
+import Evidence
 import Foundation
 import Qudo
 import QudoSQLite
@@ -343,7 +344,7 @@ import Testing
 
   @Test(
     "refuses what makes no sense",
-    arguments: [
+    arguments: Evidence.arguments([
       ["cancel"], ["cancel", "1", "--all"], ["cancel", "--all", "--kind", "a"], ["cancel", "x"],
       ["cancel", "--state", "none"], ["pause", "--for", "x"], ["prune"], ["prune", "--all", "--keep", "1"],
       ["prune", "--keep", "-1"], ["cancel", "1", "--reason", ""], ["pause", "a", "--for", "0s"],
@@ -361,7 +362,7 @@ import Testing
       ["cancel", "--key-prefix", ""], ["replay", "--all", "--message", ""],
       ["replay", "--all", "--payload", "x"],
       ["failures", "--message", String(repeating: "x", count: 1025)],
-    ]) func wrongUsage(arguments: [String]) async throws
+    ])) func wrongUsage(arguments: [String]) async throws
   {
     // Not with the command, of which each start takes a tenth of a second here.
     let driver = try SQLiteDriver(path: place.path("qudo.db"), durability: .normal)

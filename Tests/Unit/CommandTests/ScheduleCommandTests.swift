@@ -89,7 +89,7 @@ import Testing
 
   @Test(
     "what makes no sense is refused before a file is made",
-    arguments: [
+    arguments: Evidence.arguments([
       ["add", "s"], ["add", "s", "k"], ["add", "s", "k", "--every", "1h", "--cron", "@daily"],
       ["add", "s", "k", "--cron", "61 * * * *"], ["add", "s", "k", "--cron", "@daily", "--zone", "Nowhere"],
       ["add", "s", "k", "--every", "x"], ["add", "s", "k", "--every", "99ms"],
@@ -103,7 +103,7 @@ import Testing
       ["add", "s", "k", "--every", "1h", "--priority", "9999999999"],
       ["next"], ["next", "s", "--every", "1h"], ["next", "--every", "1h", "--count", "0"], ["pause"], ["run"],
       ["fly"],
-    ]) func refused(_ arguments: [String]) throws
+    ])) func refused(_ arguments: [String]) throws
   {
     let run = try place.qudo(["schedule"] + arguments, input: Data())
     #expect(run.status == 64 && !run.errors.isEmpty && !place.exists("qudo.db"), "\(run.errors)")

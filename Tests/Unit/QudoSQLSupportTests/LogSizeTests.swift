@@ -27,7 +27,7 @@ import Testing
       guard ids.contains(first), !hidesFirst else { return nil }
       return ids.drop { $0 < first }.dropFirst(offset).first
     }
-    func prune(to id: Int64) { ids = Array(ids.drop { $0 <= id }) }
+    func prune(to id: Int64) { ids.removeFirst(ids.prefix { $0 <= id }.count) }
   }
 
   /// Other processes prune by age and with other numbers, and some rows are committed late.
