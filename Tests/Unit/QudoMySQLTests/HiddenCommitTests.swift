@@ -133,7 +133,9 @@ import Testing
 
   private static let breaks = Evidence.few([.after], of: Break.allCases)
 
-  @Test("the truth, or that it is unknown", arguments: verbs) func hidden(_ verb: Verb) async throws {
+  @Test("the truth, or that it is unknown", arguments: Evidence.arguments(verbs)) func hidden(_ verb: Verb)
+    async throws
+  {
     let database = try await TestDatabase()
     let expected = try await run(verb, on: database, nil, at: 0)
     let answer = try expected.answer.get()
