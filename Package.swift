@@ -159,7 +159,7 @@ let package = Package(
     .testTarget(
       name: "QudoMySQLTests",
       dependencies: [
-        "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "FaultyNetwork", "MariaDBServer",
+        "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "Evidence", "FaultyNetwork", "MariaDBServer",
         .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
     .testTarget(
@@ -353,7 +353,8 @@ if let only = Context.environment["QUDO_TARGETS"]?.split(separator: ",").map(Str
 
 // The harnesses of the article "Evidence"; all other tests are in Tests/Unit.
 let harnesses = [
-  "DiskFaultTests", "HostileFileTests", "InterleavingTests", "ModelTests", "ScarcityTests", "ServerTortureTests",
+  "DiskFaultTests", "HostileFileTests", "InterleavingTests", "ModelTests", "ScarcityTests",
+  "ServerTortureTests",
   "TortureTests",
 ]
 for target in package.targets where target.isTest {

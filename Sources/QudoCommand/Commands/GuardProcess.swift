@@ -72,10 +72,25 @@ struct GuardProcess: ParsableCommand {
   private func processes(of runs: some Collection<Int>) -> [pid_t] {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc") else { return [] }
     let marks = Set(runs.map { "QUDO_RUN=\(name).\($0)" })
+    let beginning = Array("QUDO_RUN=\(name).".utf8)
     return names.compactMap { pid_t($0) }.filter { process in
-      guard process != getpid(), let bytes = FileManager.default.contents(atPath: "/proc/\(process)/environ")
+      // Few processes have such a variable, and splitting the bytes takes longer.
+      guard process != getpid(), let bytes = FileManager.default.contents(atPath: "/proc/\(process)/environ"),
+        bytes.withUnsafeBytes({ hasVariable(beginning, in: $0) })
       else { return false }
       return bytes.split(separator: 0).contains { marks.contains(String(decoding: $0, as: UTF8.self)) }
     }
+  }
+
+  /// Returns whether an environment, as /proc has it, has a variable that begins like this.
+  private func hasVariable(_ beginning: [UInt8], in environment: UnsafeRawBufferPointer) -> Bool {
+    guard var place = environment.baseAddress else { return false }
+    let end = place + environment.count
+    while end - place >= beginning.count {
+      if memcmp(place, beginning, beginning.count) == 0 { return true }
+      guard let zero = memchr(place, 0, end - place) else { return false }
+      place = UnsafeRawPointer(zero) + 1
+    }
+    return false
   }
 }

@@ -18,7 +18,7 @@ import Testing
     try await agree(.mariaDBAboveFloors(), scripts: 10, steps: 500)
   }
 
-  @Test(arguments: Kept.all) func mariaDBAgreesOnWhatWasFound(_ kept: Kept) async throws {
+  @Test(arguments: Evidence.arguments(Kept.all)) func mariaDBAgreesOnWhatWasFound(_ kept: Kept) async throws {
     _ = try await ModelCheck.mariaDB().run(kept.script(), comparingEvery: 1)
     _ = try await ModelCheck.mariaDBAboveFloors().run(kept.script(), comparingEvery: 1)
   }

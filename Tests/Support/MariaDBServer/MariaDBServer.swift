@@ -18,6 +18,8 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
   /// It has characters that a URL must have percent-encoded.
   public let password = Template.password
   public let folder: URL
+  /// For temporary tables, which the server makes and removes for some statements, thousands of times in a test run.
+  private let temporary: URL
   public var socket: String { folder.appendingPathComponent("s").path }
   /// What it reported since its last start.
   public var log: String {
@@ -27,6 +29,8 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
   private let lock = NSLock()
   private var process: ChildProcess?
   private var made = 0
+  /// Of the shared server only: nobody stops it, so the programs stay connected.
+  private var clients: Clients?
 
   /// A server of one's own, which answers.
   ///
@@ -41,6 +45,7 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
 
   private init() throws {
     folder = try temporaryFolder()
+    temporary = try memoryFolder() ?? folder
     port = try Sockets.freePort()
     try Template.copy(to: folder.appendingPathComponent("data"))
   }
@@ -48,7 +53,11 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
   deinit {
     end(process, SIGKILL)
     try? FileManager.default.removeItem(at: folder)
+    if temporary != folder { try? FileManager.default.removeItem(at: temporary) }
   }
+
+  /// Call this before anybody else has the server.
+  fileprivate func keepClients() { clients = Clients(socket: socket) }
 
   public var isRunning: Bool { lock.withLock { process?.isRunning ?? false } }
 
@@ -119,7 +128,7 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
     // A server that was killed left it.
     try? FileManager.default.removeItem(atPath: socket)
     let words = [
-      "--no-defaults", "--datadir=\(folder.path)/data", "--tmpdir=\(folder.path)",
+      "--no-defaults", "--datadir=\(folder.path)/data", "--tmpdir=\(temporary.path)",
       "--pid-file=\(folder.path)/pid", "--socket=\(socket)", "--bind-address=127.0.0.1", "--port=\(port)",
       "--skip-name-resolve",
       "--performance-schema=OFF", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M",
@@ -129,6 +138,10 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
       // Tests kill servers and cut no power: what is written survives, and a hundred tests that make their tables at
       // once on a slow disk do not wait for each other.
       "--debug-no-sync", "--skip-sync-frm", "--innodb-flush-method=nosync",
+      // Servers before MariaDB 10.9 have no such option, and write like this.
+      "--loose-innodb-log-file-buffering=ON",
+      // Spinning takes the cores from the thread that has the lock: tests have few of them.
+      "--innodb-sync-spin-loops=0", "--innodb-purge-threads=1",
     ]
     // With `--log-error` it would be silent about options that it refuses.
     let file = try FileHandle(forUpdating: folder.appendingPathComponent("log"))
@@ -204,10 +217,12 @@ extension MariaDBServer {
       "--no-defaults", "--protocol=socket", "--socket=\(socket)", "--user=root", "--batch",
       "--skip-column-names",
     ]
-    return try await blocking {
-      try Programs.run("mariadb", words + (database.map { [$0] } ?? []), input: statements).split(
-        separator: "\n"
-      ).map(String.init)
+    return try await blocking { [clients] in
+      let text =
+        if let clients { try clients.query(statements, in: database) } else {
+          try Programs.run("mariadb", words + (database.map { [$0] } ?? []), input: statements)
+        }
+      return text.split(separator: "\n").map(String.init)
     }
   }
 }
@@ -217,7 +232,13 @@ private actor SharedServer {
   private var start: Task<MariaDBServer, any Error>?
 
   func server() async throws -> MariaDBServer {
-    let task = start ?? Task { try await MariaDBServer.start(["--max-connections=2000"]) }
+    let task =
+      start
+      ?? Task {
+        let server = try await MariaDBServer.start(["--max-connections=2000"])
+        server.keepClients()
+        return server
+      }
     start = task
     return try await task.value
   }

@@ -37,11 +37,23 @@ struct Template: Sendable {
 }
 
 /// A new folder, which goes when this process does. Its path is short: that of a socket has at most 104 bytes.
-func temporaryFolder() throws -> URL {
+///
+/// - Parameter place: The folder that it is made in; that of temporary files by default.
+func temporaryFolder(in place: URL = FileManager.default.temporaryDirectory) throws -> URL {
   let name = "qudo-db-" + String(UInt64.random(in: 0...(.max)), radix: 36)
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(name)
+  let folder = place.appendingPathComponent(name)
   try Watcher.one.get().add(folder)
   try FileManager.default.createDirectory(
     at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
   return folder
+}
+
+/// As ``temporaryFolder(in:)``, in memory. Nil if the system has no such place, or little room there.
+func memoryFolder() throws -> URL? {
+  let place = URL(fileURLWithPath: "/dev/shm")
+  guard FileManager.default.isWritableFile(atPath: place.path),
+    let room = try? FileManager.default.attributesOfFileSystem(forPath: place.path)[.systemFreeSize] as? Int,
+    room >= 32 << 20
+  else { return nil }
+  return try temporaryFolder(in: place)
 }

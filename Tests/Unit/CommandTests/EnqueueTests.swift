@@ -1,3 +1,4 @@
+import Evidence
 import Foundation
 import Qudo
 import QudoSQLite
@@ -168,33 +169,37 @@ let peak =
     #expect(try place.qudo("jobs", "--json").objects().first?["dueAt"] as? String == due)
   }
 
-  @Test(arguments: [
-    "", "tomorrow", "2026-03-01", "2026-03-01T12:00:00", "2026-02-29T12:00:00Z", "2026-03-01T24:00:00Z",
-    "2026-13-01T00:00:00Z",
-    "2026-03-01T12:00:00+1", "2026-03-01T12:00:00+01:", "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00Zx",
-    "0000-01-01T00:00:00Z",
-    "9999-12-31T23:59:59-01:00", "-2026-03-01T12:00:00Z", "1772366400",
-  ]) func whatIsNoTimeIsWrongUsage(text: String) throws {
+  @Test(
+    arguments: Evidence.arguments([
+      "", "tomorrow", "2026-03-01", "2026-03-01T12:00:00", "2026-02-29T12:00:00Z", "2026-03-01T24:00:00Z",
+      "2026-13-01T00:00:00Z",
+      "2026-03-01T12:00:00+1", "2026-03-01T12:00:00+01:", "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00Zx",
+      "0000-01-01T00:00:00Z",
+      "9999-12-31T23:59:59-01:00", "-2026-03-01T12:00:00Z", "1772366400",
+    ])) func whatIsNoTimeIsWrongUsage(text: String) throws
+  {
     let result = try place.qudo("enqueue", "k", "--at=\(text)")
     #expect(result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: "))
     #expect(!place.exists("qudo.db"))
   }
 
-  @Test(arguments: [
-    ["k", "--delay", "soon"], ["k", "--delay=-1s"], ["", "x"], [String(repeating: "k", count: 256)],
-    ["k", "--unique-key", ""],
-    ["k", "--priority", "9999999999"], ["k", "x", "--lines"], ["k", "--lines", "--null"],
-    ["k", "--lines", "--unique-key", "u"], ["k", "--lines", "--debounce", "u", "--delay", "1s"],
-    ["k", "--lines", "--follow-up", "u"], ["k", "--debounce", "u"],
-    ["k", "--unique-key", "u", "--follow-up", "u"],
-    ["k", "--follow-up", "u", "--concurrency-key", "u"], ["k", "--unique-key", "u", "--max-delay", "5s"],
-    ["k", "--debounce", "u", "--delay", "9s", "--max-delay", "5s"], ["k", "--throttle", "5s"],
-    ["k", "--unique-key", "u", "--throttle", "0s"],
-    ["k", "--debounce", "u", "--delay", "1s", "--throttle", "5s"],
-    ["k", "--on-conflict", "keep"], ["k", "--unique-key", "u", "--on-conflict", "win"],
-    ["k", "x", "--payload-file", "f"],
-    ["k", "--delay", "1s", "--at", "2026-03-01T12:00:00Z"], [], ["k", "x", "y"],
-  ]) func wrongUsageIsSaidBeforeAFileIsMade(arguments: [String]) throws {
+  @Test(
+    arguments: Evidence.arguments([
+      ["k", "--delay", "soon"], ["k", "--delay=-1s"], ["", "x"], [String(repeating: "k", count: 256)],
+      ["k", "--unique-key", ""],
+      ["k", "--priority", "9999999999"], ["k", "x", "--lines"], ["k", "--lines", "--null"],
+      ["k", "--lines", "--unique-key", "u"], ["k", "--lines", "--debounce", "u", "--delay", "1s"],
+      ["k", "--lines", "--follow-up", "u"], ["k", "--debounce", "u"],
+      ["k", "--unique-key", "u", "--follow-up", "u"],
+      ["k", "--follow-up", "u", "--concurrency-key", "u"], ["k", "--unique-key", "u", "--max-delay", "5s"],
+      ["k", "--debounce", "u", "--delay", "9s", "--max-delay", "5s"], ["k", "--throttle", "5s"],
+      ["k", "--unique-key", "u", "--throttle", "0s"],
+      ["k", "--debounce", "u", "--delay", "1s", "--throttle", "5s"],
+      ["k", "--on-conflict", "keep"], ["k", "--unique-key", "u", "--on-conflict", "win"],
+      ["k", "x", "--payload-file", "f"],
+      ["k", "--delay", "1s", "--at", "2026-03-01T12:00:00Z"], [], ["k", "x", "y"],
+    ])) func wrongUsageIsSaidBeforeAFileIsMade(arguments: [String]) throws
+  {
     let result = try place.qudo(["enqueue"] + arguments, input: Data("x\n".utf8))
     #expect(result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: "))
     #expect(!place.exists("qudo.db"))

@@ -1,3 +1,4 @@
+import Evidence
 import Foundation
 import Testing
 
@@ -56,7 +57,7 @@ import Testing
 
   @Test(
     "kinds of any text are escaped",
-    arguments: ["a\"b", "a\\b", "a\\", "a\nb", "{x=\"y\"} 1", "é\u{200F}", "# EOF"])
+    arguments: Evidence.arguments(["a\"b", "a\\b", "a\\", "a\nb", "{x=\"y\"} 1", "é\u{200F}", "# EOF"]))
   func escaping(kind: String) throws {
     try place.qudo("enqueue", kind, "1")
     #expect(try metrics()["qudo_jobs", ["database": "qudo", "kind": kind, "state": "ready"]] == "1")

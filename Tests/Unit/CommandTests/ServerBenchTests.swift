@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import Foundation
 import MariaDBServer
 import Testing
@@ -33,7 +34,9 @@ import Testing
     ],
   ]
 
-  @Test(arguments: lines.keys) func theWorkloadsOfAServerAreMeasured(_ workloads: [String]) async throws {
+  @Test(
+    .enabled(if: Evidence.isWhole, "measures for 20 s: set QUDO_CI=1 to run it"), arguments: lines.keys)
+  func theWorkloadsOfAServerAreMeasured(_ workloads: [String]) async throws {
     let server = try await MariaDBServer.shared()
     let database = try await server.makeDatabase()
     let run = try work.qudo(

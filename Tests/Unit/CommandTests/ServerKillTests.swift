@@ -7,8 +7,12 @@ import Testing
 
 /// A server is killed with SIGKILL in the middle of `qudo enqueue --lines`, after some lines were acknowledged.
 ///
-/// `QUDO_EVIDENCE_SECONDS` says for how long they go on; by default it is a few kills each.
-@Suite(.waitsForProcesses, .serialized) struct ServerKillTests {
+/// `QUDO_EVIDENCE_SECONDS` says for how long they go on; at 0 it is a few kills each.
+/// `Tests/Evidence/run` runs them, also in CI.
+@Suite(
+  .waitsForProcesses, .serialized,
+  .enabled(if: Evidence.isAsked, "kills servers: set QUDO_EVIDENCE_SECONDS=0, or run Tests/Evidence/run"))
+struct ServerKillTests {
   private static let lines = 6000
 
   /// What a command printed, and what was in its databases afterwards.

@@ -1,3 +1,4 @@
+import Evidence
 import ArgumentParser
 import Foundation
 import Qudo
@@ -108,11 +109,11 @@ import Testing
 
   @Test(
     "a rate that cannot be read is wrong usage",
-    arguments: [
+    arguments: Evidence.arguments([
       "p", "p=", "p=1", "p=1/", "p=0/1s", "p=-1/1s", "p=1/0s", "p=1/x", "p=1/-1s", "p=x/1s", "=1/1s",
       "other=1/1s",
       "p=2000000/1s", "p=1/2/3s", "p=1/999999d",
-    ])
+    ]))
   func wrongRate(text: String) throws {
     let result = try place.qudo("work", "p=cat", "--rate", text, "--until-empty")
     #expect(result.status == 64 && result.errors.contains("--rate"), "\(result.errors)")
@@ -129,17 +130,19 @@ import Testing
     #expect(result.status == 64 && result.errors.hasPrefix("qudo: ") && !place.exists("qudo.db"))
   }
 
-  @Test(arguments: [
-    [], ["p=true", "p=false"], ["p=true", "--concurrency", "0"], ["p=true", "--lease", "1ms"],
-    ["p=true", "--time-limit", "0"], ["p=true", "--limit", "p=0"], ["p=true", "--limit", "p"],
-    ["p=true", "--limit", "=1"], ["p=true", "--limit", "q=1"],
-    ["p=true", "--limit", "p=1", "--limit", "p=2"],
-    ["p=true", "--limit", "p=1x"],
-    ["p=true", "--max-retries=-1"], ["p=true", "--grace", "x"],
-    ["p=true", "--retention-age", "x"], ["p=true", "--retention-age=-1d"],
-    ["p=true", "--retention-rows", "x"],
-    ["p=true", "--retention-rows=-1"], ["p=true", "--skip-delayed"],
-  ]) func aWorkerThatMakesNoSenseIsWrongUsage(arguments: [String]) throws {
+  @Test(
+    arguments: Evidence.arguments([
+      [], ["p=true", "p=false"], ["p=true", "--concurrency", "0"], ["p=true", "--lease", "1ms"],
+      ["p=true", "--time-limit", "0"], ["p=true", "--limit", "p=0"], ["p=true", "--limit", "p"],
+      ["p=true", "--limit", "=1"], ["p=true", "--limit", "q=1"],
+      ["p=true", "--limit", "p=1", "--limit", "p=2"],
+      ["p=true", "--limit", "p=1x"],
+      ["p=true", "--max-retries=-1"], ["p=true", "--grace", "x"],
+      ["p=true", "--retention-age", "x"], ["p=true", "--retention-age=-1d"],
+      ["p=true", "--retention-rows", "x"],
+      ["p=true", "--retention-rows=-1"], ["p=true", "--skip-delayed"],
+    ])) func aWorkerThatMakesNoSenseIsWrongUsage(arguments: [String]) throws
+  {
     #expect(try place.qudo(["work"] + arguments, input: Data()).status == 64)
   }
 

@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import MariaDBServer
 @testable import QudoMySQL
 import Qudo
@@ -233,14 +234,14 @@ import Testing
 
   @Test(
     "a sweep of which a statement finds nothing is not committed, or is made up for",
-    arguments: [
+    arguments: Evidence.arguments([
       "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed", "DELETE FROM qudo_running",
       "DELETE FROM qudo_job",
       "DELETE FROM qudo_unique", "DELETE FROM qudo_expiry", "INSERT INTO qudo_failure",
       "INSERT INTO qudo_expiry(id, expires) SELECT", "SELECT id FROM qudo_expiry", "SELECT j.id, k.name",
       "SELECT j.kind, j.ranking", "SELECT kind, ranking, due, id, flags", "SELECT ends, id FROM qudo_running",
       "SELECT id, ends, token, kind",
-    ])
+    ]))
   func shortSweep(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let (met, time) = (Locked(0), Locked(start))

@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import FaultyNetwork
 import Foundation
 import MariaDBServer
@@ -8,7 +9,7 @@ import Testing
 
 /// The network breaks around the COMMIT of a verb: before the server has it, or after it was executed and before the client has the
 /// answer. Each verb that writes answers with the truth, which the commit token tells, or says that it is unknown; and what it does is
-/// done once.
+/// done once. CI, which sets `QUDO_CI`, tries each break at each COMMIT.
 @Suite struct HiddenCommitTests {
   enum Break: CaseIterable, Sendable {
     /// The server never gets the text that ends with COMMIT.
@@ -130,14 +131,19 @@ import Testing
     let commits: Int
   }
 
-  @Test("the truth, or that it is unknown", arguments: verbs) func hidden(_ verb: Verb) async throws {
+  private static let breaks = Evidence.few([.after], of: Break.allCases)
+
+  @Test("the truth, or that it is unknown", arguments: Evidence.arguments(verbs)) func hidden(_ verb: Verb)
+    async throws
+  {
     let database = try await TestDatabase()
     let expected = try await run(verb, on: database, nil, at: 0)
     let answer = try expected.answer.get()
     #expect(expected.commits > 0)
-    for how in Break.allCases {
+    // Outside CI, only the verb's own COMMIT is executed and not answered.
+    for how in Self.breaks {
       // Reads end with COMMIT, too, and kinds are created before: the verb's own is the last one.
-      for commit in (how == .after ? 1 : expected.commits)...expected.commits {
+      for commit in (how == .after && Evidence.isWhole ? 1 : expected.commits)...expected.commits {
         let found = try await run(verb, on: database, how, at: commit)
         #expect(
           how.seen(found.state) == how.seen(expected.state), "\(how), COMMIT \(commit) of \(expected.commits)"

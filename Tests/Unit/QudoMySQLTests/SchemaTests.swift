@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import Foundation
 import MariaDBServer
 @testable import QudoMySQL
@@ -172,7 +173,7 @@ import Testing
 
   @Test(
     "the logs of schema 6 get their indexes, and a migration that was stopped anywhere is finished",
-    arguments: 0...Schema.migrations[6].statements.count)
+    arguments: Evidence.arguments(0...Schema.migrations[6].statements.count))
   func logsOfSchema6(_ done: Int) async throws {
     let (whole, database) = (try await TestDatabase(), try await TestDatabase())
     #expect(try await code(whole) == nil)
@@ -228,7 +229,7 @@ import Testing
 
   @Test(
     "jobs of schema 7 wait and run on, and a migration that was stopped anywhere is finished",
-    arguments: 0...Schema.migrations[7].statements.count)
+    arguments: Evidence.arguments(0...Schema.migrations[7].statements.count))
   func jobsOfSchema7(_ done: Int) async throws {
     let (whole, database) = (try await TestDatabase(), try await TestDatabase())
     #expect(try await code(whole) == nil)
@@ -341,7 +342,7 @@ import Testing
 
   @Test(
     "schedules are added to schema 8, and a migration that was stopped anywhere is finished",
-    arguments: 0...Schema.migrations[8].statements.count)
+    arguments: Evidence.arguments(0...Schema.migrations[8].statements.count))
   func schedulesOfSchema9(_ done: Int) async throws {
     let (whole, database) = (try await TestDatabase(), try await TestDatabase())
     #expect(try await code(whole) == nil)
@@ -389,7 +390,7 @@ import Testing
 
   @Test(
     "jobs of schema 10 wait and run on, and a migration that was stopped anywhere is finished",
-    arguments: 0...Schema.migrations[10].statements.count)
+    arguments: Evidence.arguments(0...Schema.migrations[10].statements.count))
   func jobsOfSchema10(_ done: Int) async throws {
     let (whole, database) = (try await TestDatabase(), try await TestDatabase())
     #expect(try await code(whole) == nil)
@@ -470,7 +471,7 @@ import Testing
 
   @Test(
     "keys of schema 13 can be stopped, and a migration that was stopped anywhere is finished",
-    arguments: 0...Schema.migrations[13].statements.count)
+    arguments: Evidence.arguments(0...Schema.migrations[13].statements.count))
   func stopsOfSchema14(_ done: Int) async throws {
     let (whole, database) = (try await TestDatabase(), try await TestDatabase())
     #expect(try await code(whole) == nil)

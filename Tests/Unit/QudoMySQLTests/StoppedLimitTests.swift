@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import Foundation
 import MariaDBServer
 @testable import QudoMySQL
@@ -55,7 +56,7 @@ import Testing
 
   @Test(
     "a maximum of waiting jobs",
-    arguments: [
+    arguments: Evidence.arguments([
       "SELECT id FROM qudo_kind FORCE INDEX", "SELECT COUNT(*) FROM (SELECT 1 FROM qudo_ready",
       "SELECT COUNT(*) FROM (SELECT 1 FROM qudo_delayed", "(SELECT id FROM qudo_ready",
       "SELECT j.kind, j.ranking",
@@ -64,7 +65,7 @@ import Testing
       "INSERT INTO qudo_failure", "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed",
       "DELETE FROM qudo_job",
       "DELETE FROM qudo_unique",
-    ])
+    ]))
   func maxWaiting(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let stopper = Stopper(beginning, every: 3)
@@ -103,10 +104,10 @@ import Testing
 
   @Test(
     "a maximum of running jobs",
-    arguments: [
+    arguments: Evidence.arguments([
       "SELECT id FROM qudo_kind FORCE INDEX", "SELECT k.id, COUNT(r.id)", "INSERT INTO qudo_running",
       "DELETE FROM qudo_ready", "DELETE FROM qudo_running",
-    ])
+    ]))
   func maxRunning(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let stopper = Stopper(beginning, every: 3)
@@ -145,10 +146,10 @@ import Testing
 
   @Test(
     "a rate",
-    arguments: [
+    arguments: Evidence.arguments([
       "SELECT id FROM qudo_kind FORCE INDEX", "SELECT k.id, b.full_at", "INSERT INTO qudo_running",
       "DELETE FROM qudo_ready",
-    ])
+    ]))
   func rate(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let stopper = Stopper(beginning, every: 2)

@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import Foundation
 import MariaDBServer
 @testable import QudoMySQL
@@ -40,7 +41,9 @@ import Testing
     .completed(replacements: [NewJob("a"), NewJob("a", due: .after(.seconds(5)))]),
   ]
 
-  @Test("a statement that changes nothing and reports success is not committed", arguments: counted)
+  @Test(
+    "a statement that changes nothing and reports success is not committed",
+    arguments: Evidence.arguments(counted))
   func shortStatement(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let met = Locked(0)
@@ -96,11 +99,11 @@ import Testing
 
   @Test(
     "a cancel of which a statement changes nothing is not committed",
-    arguments: [
+    arguments: Evidence.arguments([
       "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed", "DELETE FROM qudo_running",
       "DELETE FROM qudo_job",
       "DELETE FROM qudo_unique", "INSERT INTO qudo_failure", "DELETE FROM qudo_cancel",
-    ])
+    ]))
   func shortCancel(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let met = Locked(0)
@@ -146,7 +149,7 @@ import Testing
 
   @Test(
     "a change and a recovery of which a statement changes nothing are not committed",
-    arguments: [
+    arguments: Evidence.arguments([
       "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed", "DELETE FROM qudo_running",
       "UPDATE qudo_job", "DELETE FROM qudo_job", "DELETE FROM qudo_unique", "INSERT INTO qudo_failure",
       "DELETE FROM qudo_cancel",
@@ -154,7 +157,7 @@ import Testing
       "SELECT job, reason FROM qudo_cancel", "SELECT id, COALESCE(LENGTH",
       "SELECT kind, ranking, due, id, flags",
       "SELECT id, ends, token, kind", "SELECT ends, id FROM qudo_running", "SELECT j.kind, j.ranking",
-    ])
+    ]))
   func shortChange(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let met = Locked(0)
@@ -221,7 +224,7 @@ import Testing
 
   @Test(
     "a verb for jobs of concurrency keys of which a statement changes or finds nothing is not committed",
-    arguments: [
+    arguments: Evidence.arguments([
       "DELETE FROM qudo_held", "DELETE FROM qudo_key", "DELETE FROM qudo_running", "DELETE FROM qudo_job",
       "DELETE FROM qudo_ready", "DELETE FROM qudo_unique", "INSERT INTO qudo_ready",
       "INSERT INTO qudo_failure",
@@ -229,7 +232,7 @@ import Testing
       // Reads that find nothing.
       "SELECT kind, name, allowed", "SELECT h.id, h.kind", "SELECT id, kind, concurrency_key",
       "SELECT j.kind, j.ranking", "SELECT kind, ranking, due, id, flags", "SELECT job FROM qudo_unique",
-    ])
+    ]))
   func shortKeys(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let met = Locked(0)
@@ -294,12 +297,12 @@ import Testing
 
   @Test(
     "a verb for stopped keys of which a statement changes or finds nothing is not committed",
-    arguments: [
+    arguments: Evidence.arguments([
       "INSERT INTO qudo_stop", "DELETE FROM qudo_stop", "SELECT failure, job, at",
       "SELECT kind, name, allowed",
       "INSERT INTO qudo_failure", "SELECT h.id, h.kind", "DELETE FROM qudo_held", "DELETE FROM qudo_key",
       "UPDATE qudo_failure",
-    ])
+    ]))
   func shortStops(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let met = Locked(0)

@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import MariaDBServer
 @testable import QudoMySQL
 import Qudo
@@ -62,10 +63,10 @@ import Testing
 
   @Test(
     "a statement that changes or finds nothing and reports success forgets no rest",
-    arguments: [
+    arguments: Evidence.arguments([
       "UPDATE qudo_rest", "DELETE FROM qudo_unique", "DELETE FROM qudo_rest", "DELETE FROM qudo_job",
       "DELETE FROM qudo_running", "SELECT h.kind, h.name", "SELECT id, ends, token, kind",
-    ])
+    ]))
   func short(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let (met, time) = (Locked(0), Locked(start))

@@ -1,3 +1,4 @@
+import Evidence
 import CSQLite
 import Foundation
 import Testing
@@ -15,59 +16,63 @@ import Testing
     #expect(!place.exists("qudo.db"))
   }
 
-  @Test(arguments: [
-    ("UPDATE func SET name = '' WHERE id = 3", "func 3: name: the kind is empty"),
-    ("UPDATE func SET name = printf('%.*c', 256, 'x') WHERE id = 3", "func 3: name: the kind has 256 bytes"),
-    ("UPDATE func SET name = CAST(x'6B00' AS TEXT) WHERE id = 3", "func 3: name: the kind has a NUL byte"),
-    ("UPDATE func SET name = CAST(x'E9' AS TEXT) WHERE id = 3", "func 3: name is not UTF-8"),
-    ("UPDATE func SET name = x'6B' WHERE id = 3", "func 3: name is not text"),
-    ("DELETE FROM func WHERE id = 7", "job 5: func_id is 7"),
-    ("UPDATE exception_log SET func_id = 0 WHERE id = 4", "exception_log 4: func_id is 0"),
-    ("UPDATE job SET func_id = 'x' WHERE id = 2", "job 2: func_id is not an integer"),
-    ("UPDATE job SET uniqkey = '' WHERE id = 2", "job 2: uniqkey: the unique key is empty"),
-    (
-      "UPDATE job SET uniqkey = printf('%.*c', 256, 'x') WHERE id = 2",
-      "job 2: uniqkey: the unique key has 256 bytes"
-    ),
-    (
-      "UPDATE job SET uniqkey = CAST(x'6B00' AS TEXT) WHERE id = 2",
-      "job 2: uniqkey: the unique key has a NUL byte"
-    ),
-    (
-      "UPDATE exception_log SET uniqkey = CAST(x'E9' AS TEXT) WHERE id = 4",
-      "exception_log 4: uniqkey is not UTF-8"
-    ),
-    ("UPDATE job_status SET uniqkey = x'6B'", "job_status 8: uniqkey is not text"),
-    ("UPDATE job SET priority = 2147483648 WHERE id = 2", "job 2: priority is 2147483648"),
-    ("UPDATE job SET priority = 'high' WHERE id = 2", "job 2: priority is not an integer"),
-    ("UPDATE job SET priority = 0.5 WHERE id = 2", "job 2: priority is not an integer"),
-    ("UPDATE job SET retry_cnt = -1 WHERE id = 2", "job 2: retry_cnt is -1"),
-    (
-      "UPDATE job SET retry_cnt = 9223372036854775807 WHERE id = 2", "job 2: retry_cnt is 9223372036854775807"
-    ),
-    (
-      "UPDATE job SET run_after = 253402300800 WHERE id = 2",
-      "job 2: run_after is outside the years 1 to 9999"
-    ),
-    ("UPDATE job SET run_after = -9e999 WHERE id = 2", "job 2: run_after is outside the years 1 to 9999"),
-    ("UPDATE job SET grabbed_until = 'soon' WHERE id = 2", "job 2: grabbed_until is not a time"),
-    ("UPDATE job SET enqueue_time = x'00' WHERE id = 2", "job 2: enqueue_time is not a time"),
-    (
-      "UPDATE job SET arg = zeroblob(1048577) WHERE id = 2",
-      "job 2: arg has 1048577 bytes, the limit is 1048576"
-    ),
-    ("UPDATE exception_log SET retried = 'no' WHERE id = 4", "exception_log 4: retried is not an integer"),
-    ("UPDATE job_status SET status = 'running'", "job_status 8: status is \"running\""),
-    ("UPDATE job_status SET status = NULL", "job_status 8: status is NULL"),
-    ("DROP TABLE job_status", "the table job_status is missing"),
-    ("DROP TABLE func; CREATE VIEW func AS SELECT 3 AS id, 'k' AS name", "the table func is missing"),
-    ("ALTER TABLE job DROP COLUMN priority", "the table job has no column priority"),
-    ("ALTER TABLE exception_log RENAME COLUMN arg TO args", "the table exception_log has no column arg"),
-    (
-      "ALTER TABLE job ADD COLUMN \"own\"\"er\" DEFAULT 'x'",
-      "the table job has a column \"own\\\"er\" that is not Qudo's, with data in 3 rows"
-    ),
-  ])
+  @Test(
+    arguments: Evidence.arguments([
+      ("UPDATE func SET name = '' WHERE id = 3", "func 3: name: the kind is empty"),
+      (
+        "UPDATE func SET name = printf('%.*c', 256, 'x') WHERE id = 3", "func 3: name: the kind has 256 bytes"
+      ),
+      ("UPDATE func SET name = CAST(x'6B00' AS TEXT) WHERE id = 3", "func 3: name: the kind has a NUL byte"),
+      ("UPDATE func SET name = CAST(x'E9' AS TEXT) WHERE id = 3", "func 3: name is not UTF-8"),
+      ("UPDATE func SET name = x'6B' WHERE id = 3", "func 3: name is not text"),
+      ("DELETE FROM func WHERE id = 7", "job 5: func_id is 7"),
+      ("UPDATE exception_log SET func_id = 0 WHERE id = 4", "exception_log 4: func_id is 0"),
+      ("UPDATE job SET func_id = 'x' WHERE id = 2", "job 2: func_id is not an integer"),
+      ("UPDATE job SET uniqkey = '' WHERE id = 2", "job 2: uniqkey: the unique key is empty"),
+      (
+        "UPDATE job SET uniqkey = printf('%.*c', 256, 'x') WHERE id = 2",
+        "job 2: uniqkey: the unique key has 256 bytes"
+      ),
+      (
+        "UPDATE job SET uniqkey = CAST(x'6B00' AS TEXT) WHERE id = 2",
+        "job 2: uniqkey: the unique key has a NUL byte"
+      ),
+      (
+        "UPDATE exception_log SET uniqkey = CAST(x'E9' AS TEXT) WHERE id = 4",
+        "exception_log 4: uniqkey is not UTF-8"
+      ),
+      ("UPDATE job_status SET uniqkey = x'6B'", "job_status 8: uniqkey is not text"),
+      ("UPDATE job SET priority = 2147483648 WHERE id = 2", "job 2: priority is 2147483648"),
+      ("UPDATE job SET priority = 'high' WHERE id = 2", "job 2: priority is not an integer"),
+      ("UPDATE job SET priority = 0.5 WHERE id = 2", "job 2: priority is not an integer"),
+      ("UPDATE job SET retry_cnt = -1 WHERE id = 2", "job 2: retry_cnt is -1"),
+      (
+        "UPDATE job SET retry_cnt = 9223372036854775807 WHERE id = 2",
+        "job 2: retry_cnt is 9223372036854775807"
+      ),
+      (
+        "UPDATE job SET run_after = 253402300800 WHERE id = 2",
+        "job 2: run_after is outside the years 1 to 9999"
+      ),
+      ("UPDATE job SET run_after = -9e999 WHERE id = 2", "job 2: run_after is outside the years 1 to 9999"),
+      ("UPDATE job SET grabbed_until = 'soon' WHERE id = 2", "job 2: grabbed_until is not a time"),
+      ("UPDATE job SET enqueue_time = x'00' WHERE id = 2", "job 2: enqueue_time is not a time"),
+      (
+        "UPDATE job SET arg = zeroblob(1048577) WHERE id = 2",
+        "job 2: arg has 1048577 bytes, the limit is 1048576"
+      ),
+      ("UPDATE exception_log SET retried = 'no' WHERE id = 4", "exception_log 4: retried is not an integer"),
+      ("UPDATE job_status SET status = 'running'", "job_status 8: status is \"running\""),
+      ("UPDATE job_status SET status = NULL", "job_status 8: status is NULL"),
+      ("DROP TABLE job_status", "the table job_status is missing"),
+      ("DROP TABLE func; CREATE VIEW func AS SELECT 3 AS id, 'k' AS name", "the table func is missing"),
+      ("ALTER TABLE job DROP COLUMN priority", "the table job has no column priority"),
+      ("ALTER TABLE exception_log RENAME COLUMN arg TO args", "the table exception_log has no column arg"),
+      (
+        "ALTER TABLE job ADD COLUMN \"own\"\"er\" DEFAULT 'x'",
+        "the table job has a column \"own\\\"er\" that is not Qudo's, with data in 3 rows"
+      ),
+    ]))
   func whatItDoesNotUnderstand(change: String, message: String) throws {
     let old = try PerlDatabase(place, perlRows)
     try old.execute(change)
