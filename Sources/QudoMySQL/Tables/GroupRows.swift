@@ -178,10 +178,12 @@ extension Transaction {
     _ jobs: [Candidate], besides ended: [RunningRow] = [], leaving: [Candidate] = [], keepsDue: Bool = false,
     where isReady: (Candidate) -> Bool = { _ in true }
   ) throws(QudoError) -> [Candidate] {
-    let hinted = kinds.control.withLock { $0.grouped }
-    let turns = jobs.filter { isReady($0) && ($0.mayBeGrouped || hinted.contains($0.kind)) }
+    let known = try groups(of: jobs.filter { isReady($0) && $0.mayBeGrouped }.map(\.id))
+    // Those of which the driver has seen no job before count, too: the job without a group that is behind such a job takes a turn.
+    let grouped = kinds.control.withLock { $0.grouped }.union(
+      jobs.lazy.filter { known[$0.id]?.name.isEmpty == false }.map(\.kind))
+    let turns = jobs.filter { isReady($0) && ($0.mayBeGrouped || grouped.contains($0.kind)) }
     guard !turns.isEmpty else { return jobs }
-    let known = try groups(of: turns.filter(\.mayBeGrouped).map(\.id))
     func request(_ job: Candidate) -> PlaceRequest {
       PlaceRequest(
         queue: GroupQueue(kind: job.kind, ranking: job.ranking), group: known[job.id]?.name)
@@ -202,7 +204,8 @@ extension Transaction {
           request(job), due: keepsDue ? known[job.id]?.due ?? job.due : job.due, now: now.microseconds,
           besides: later.map(\.due).min())
       else {
-        if case .ready = job.source { places.note(queue, job.due) }
+        let isReady = if case .ready = job.source { true } else { isReady(job) }
+        if isReady { places.note(queue, job.due) }
         return job
       }
       return job.placed(place)
