@@ -111,6 +111,13 @@ extension SQLiteDriver: ControlDriver {
     }
   }
 
+  public func throttle(keyOf job: Int64, for duration: Duration) async throws(QudoError) -> Bool {
+    try checkThrottle(for: duration)
+    return try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
+      try transaction.throttle(keyOf: job, for: duration)
+    }
+  }
+
   public func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] {
     try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
       try transaction.resume(kinds)

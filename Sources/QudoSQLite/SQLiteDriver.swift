@@ -119,12 +119,12 @@ public struct SQLiteDriver: Driver {
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
         .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups, .keyStops,
+        .concurrencyKeys, .groups, .keyStops, .keyRates,
       ]
       : [
         .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
         .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups,
-        .keyStops,
+        .keyStops, .keyRates,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { hasListeners in watch.setActive(hasListeners) }

@@ -18,6 +18,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("Nightly", [qudo("QudoSchedules"), qudo("QudoTesting")]),
   ("OneAtATime", []),
   ("RateLimited", []),
+  ("RatePerKey", []),
   ("Ordered", []),
   ("Plugins", []),
   ("Priorities", []),

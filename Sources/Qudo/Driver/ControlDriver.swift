@@ -115,6 +115,16 @@ public protocol ControlDriver: LogDriver {
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver lacks ``Capabilities/rateLimits``, for a duration out
   ///   of range and for a rate that lets no job begin.
   func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError)
+
+  /// Lets no job of a concurrency key with a rate begin for a time, and empties the key's bucket: after that time one job may begin, and
+  /// then the others at their rate. A longer throttle that is in force stays.
+  ///
+  /// - Parameters:
+  ///   - job: A job of the key, by its number.
+  ///   - duration: Above 0, at most ten years.
+  /// - Returns: False if the job has no key with a rate, or is gone: then nothing changed.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for a duration out of range.
+  func throttle(keyOf job: Int64, for duration: Duration) async throws(QudoError) -> Bool
 }
 
 extension ControlDriver {
@@ -123,6 +133,9 @@ extension ControlDriver {
     throw QudoError(
       .invalidArgument, "the driver of \(name) cannot throttle \(kind): use one that can, or pause the kind")
   }
+
+  /// Returns false: a driver with ``Capabilities/keyRates`` has its own.
+  public func throttle(keyOf job: Int64, for duration: Duration) async throws(QudoError) -> Bool { false }
 
   /// Returns none: a driver with ``Capabilities/keyStops`` has its own.
   public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
@@ -156,10 +169,18 @@ extension ControlDriver {
   package func checkThrottle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) throws(QudoError) {
     try Limits.check("kind", kind.name, atMost: Limits.kindBytes)
     try rate.check(kind)
+    try checkThrottle(kind.name, for: duration)
+  }
+
+  /// Checks the argument of a throttle.
+  ///
+  /// - Parameter owner: What is throttled, for the error.
+  package func checkThrottle(_ owner: String = "a concurrency key", for duration: Duration) throws(QudoError)
+  {
     guard duration > .zero, duration <= .seconds(10 * 366 * 86_400) else {
       throw QudoError(
         .invalidArgument,
-        "the time for which to throttle \(kind) is not between 0 and ten years: give another one")
+        "the time for which to throttle \(owner) is not between 0 and ten years: give another one")
     }
   }
 }

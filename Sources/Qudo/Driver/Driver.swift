@@ -108,4 +108,6 @@ public struct Capabilities: OptionSet, Sendable {
   /// A final failure can stop a concurrency key: see ``ConcurrencyKey/AfterFailure/stop``. Without this feature, an enqueue that asks
   /// for it throws ``QudoError/Code/invalidArgument``.
   public static let keyStops = Capabilities(rawValue: 16384)
+  /// Claims obey ``ConcurrencyKey/rate``. Without this feature, an enqueue that asks for it throws ``QudoError/Code/invalidArgument``.
+  public static let keyRates = Capabilities(rawValue: 32768)
 }

@@ -36,10 +36,24 @@
 /// ``Queue/keyStops(_:limit:)`` and `qudo keys` list the stops. A stop outlives its failure: if the failure log is pruned, the key stays
 /// stopped until it is resumed, and `qudo doctor` warns of it. Completed jobs never stop a key, and neither do retries.
 ///
-/// A key that no job has, and that is not stopped, takes no space in the database. Each database has its own keys: with several databases,
+/// ## A rate
+///
+/// With a rate, the jobs of the key begin no faster than that, in all workers of the database: so a customer or a host has its own rate.
+///
+///     ConcurrencyKey("customer-7", limit: 4, rate: RateLimit(10, per: .seconds(60)))
+///
+/// Each begin takes a token from the key's bucket, that of a retry too. If a claim reaches a ready job and the bucket is empty, the job
+/// keeps its place in the key and is delayed (``JobState/delayed``) until a token is due for it: it counts no attempt, and no hook hears of
+/// it. So the jobs of other keys and kinds begin meanwhile, and a key that waits costs their claims nothing. A job that was claimed and did
+/// not begin gives its token back. If the kind has a rate as well (``JobPolicy/rate``), a job needs a token of both.
+///
+/// ``JobContext/throttle(for:)`` empties the bucket of the job's key. The bucket outlives the jobs: if the key has none left and gets one a
+/// moment later, its tokens are as they were. The database forgets a bucket some time after it is full again.
+///
+/// A key that no job has, that is not stopped and whose bucket is full takes no space in the database. Each database has its own keys: with several databases,
 /// jobs of one key in two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
 ///
-/// See the examples `Tests/Examples/Sources/Ordered` and `StopAfterFailure`.
+/// See the examples `Tests/Examples/Sources/Ordered`, `RatePerKey` and `StopAfterFailure`.
 public struct ConcurrencyKey: Hashable, Sendable {
   /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes. Each kind has its own keys.
   public var key: String
@@ -50,6 +64,12 @@ public struct ConcurrencyKey: Hashable, Sendable {
   /// the holder of its unique key and does not overwrite it, or is repeated, changes nothing. The enqueue, or the end, of a
   /// job takes time that grows with the number of admitted jobs of its key.
   public var limit: Int
+
+  /// The maximum rate at which jobs of the key begin, in all workers of the database; nil for none, which is the default.
+  ///
+  /// As with the limit, that of the newest enqueue counts until no job of the key is left. A job that is delayed already, because there was
+  /// no token for it, comes back at the time that it got, and takes its token by the new rate then. It needs ``Capabilities/keyRates``.
+  public var rate: RateLimit?
 
   /// What a final failure of a job of the key does to the others. Default: ``AfterFailure/goOn``.
   ///
@@ -70,9 +90,10 @@ public struct ConcurrencyKey: Hashable, Sendable {
   /// - Parameters:
   ///   - key: 1 to 255 bytes of UTF-8 without NUL.
   ///   - limit: The maximum number of admitted jobs, from 1 to 1,000. Default: 1, one job after the other.
+  ///   - rate: The maximum rate at which jobs of the key begin. Default: none.
   ///   - afterFailure: What a final failure of a job of the key does to the others. Default: they go on.
-  public init(_ key: String, limit: Int = 1, afterFailure: AfterFailure = .goOn) {
-    (self.key, self.limit, self.afterFailure) = (key, limit, afterFailure)
+  public init(_ key: String, limit: Int = 1, rate: RateLimit? = nil, afterFailure: AfterFailure = .goOn) {
+    (self.key, self.limit, self.rate, self.afterFailure) = (key, limit, rate, afterFailure)
   }
 
   /// The limits that can be given.
@@ -80,14 +101,16 @@ public struct ConcurrencyKey: Hashable, Sendable {
 }
 
 extension ConcurrencyKey {
-  /// Whether the limits and what a failure does are equal, and the keys byte by byte.
+  /// Whether the limits, the rates and what a failure does are equal, and the keys byte by byte.
   public static func == (a: ConcurrencyKey, b: ConcurrencyKey) -> Bool {
-    a.limit == b.limit && a.afterFailure == b.afterFailure && a.key.utf8.elementsEqual(b.key.utf8)
+    a.limit == b.limit && a.rate == b.rate && a.afterFailure == b.afterFailure
+      && a.key.utf8.elementsEqual(b.key.utf8)
   }
 
-  /// Hashes the key's bytes, the limit and what a failure does.
+  /// Hashes the key's bytes, the limit, the rate and what a failure does.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(limit)
+    hasher.combine(rate)
     hasher.combine(afterFailure)
     for byte in key.utf8 { hasher.combine(byte) }
   }
@@ -106,12 +129,13 @@ extension ConcurrencyKey {
       throw QudoError(
         .invalidArgument, "the limit \(limit) of the concurrency key is outside 1 to 1000: give one inside")
     }
+    try rate?.checkForKey()
   }
 }
 
 extension Capabilities {
   /// - Throws: ``QudoError/Code/invalidArgument`` if a job has a concurrency key or a group, which this database does not know, or a key that
-  ///   stops, which it cannot stop.
+  ///   stops, which it cannot stop, or one with a rate, which it does not obey.
   package func check(keysOf jobs: [NewJob]) throws(QudoError) {
     if !contains(.concurrencyKeys), jobs.contains(where: { $0.concurrencyKey != nil }) {
       throw QudoError(
@@ -123,6 +147,12 @@ extension Capabilities {
       throw QudoError(
         .invalidArgument,
         "the database stops no concurrency keys, and nothing was enqueued: use another database, or let the key go on after a failure"
+      )
+    }
+    if !contains(.keyRates), jobs.contains(where: { $0.concurrencyKey?.rate != nil }) {
+      throw QudoError(
+        .invalidArgument,
+        "the database knows no rates of concurrency keys, and nothing was enqueued: use another database, or give the kind a rate"
       )
     }
     guard !contains(.groups), jobs.contains(where: { $0.group != nil }) else { return }

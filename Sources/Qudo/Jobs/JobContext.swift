@@ -81,7 +81,8 @@ public final class JobContext: Sendable {
   }
 
   /// Lets no other job of this kind begin for a time, in all workers of this job's database that state a rate for the kind, and
-  /// empties the kind's bucket.
+  /// empties the kind's bucket. If the job's concurrency key has a rate (``ConcurrencyKey/rate``), it does this to the key instead: the
+  /// jobs of other keys begin as before.
   ///
   /// Use it when the service that the jobs call asks for a pause, and let this job run again afterwards:
   ///
@@ -91,8 +92,13 @@ public final class JobContext: Sendable {
   /// After the time one job may begin, and then the others at their rate. Running jobs continue.
   ///
   /// - Parameter duration: At most ten years; 0 or less changes nothing. A longer throttle that is in force stays.
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the kind's policy has no ``JobPolicy/rate``.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if neither the job's key nor the kind's policy has a rate.
   public func throttle(for duration: Duration) async throws(QudoError) {
+    if duration > .zero, run.driver.capabilities.isSuperset(of: [.control, .keyRates]),
+      try await run.driver.control().throttle(keyOf: job.id, for: duration)
+    {
+      return
+    }
     guard let rate = run.handler.policy.rate else {
       throw QudoError(
         .invalidArgument, "\(kind) has no rate to throttle: give its policy one, or pause the kind")

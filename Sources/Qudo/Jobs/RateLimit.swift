@@ -1,8 +1,9 @@
-/// The maximum rate at which jobs of a kind begin, across all workers of a database.
+/// The maximum rate at which jobs of a kind, or of a concurrency key, begin, across all workers of a database.
 ///
 ///     JobPolicy(rate: RateLimit(10, per: .seconds(1)))
+///     ConcurrencyKey("customer-7", limit: 4, rate: RateLimit(10, per: .seconds(60)))
 ///
-/// Each database has a token bucket per kind. It holds at most ``burst`` tokens and gains one every ``period`` / ``count``, rounded up
+/// Each database has a token bucket per kind, and one per concurrency key with a rate. A bucket holds at most ``burst`` tokens and gains one every ``period`` / ``count``, rounded up
 /// to whole microseconds. Each claimed job takes one. So over any time of n periods at most ``burst`` + n × ``count`` jobs begin: after
 /// a pause, a burst, and then one job after the other. For evenly spaced jobs, choose a burst of 1.
 public struct RateLimit: Hashable, Sendable {
@@ -37,24 +38,55 @@ public struct RateLimit: Hashable, Sendable {
   }
 
   /// - Throws: ``QudoError/Code/invalidArgument`` if the rate lets no job of the kind begin, or its bucket takes too long to fill.
-  func check(_ kind: Kind) throws(QudoError) {
+  func check(_ kind: Kind) throws(QudoError) { try check("\(kind)", ", or pause the kind") }
+
+  /// - Parameters:
+  ///   - owner: The kind, or what else has the rate, for the error.
+  ///   - alternative: What else the caller may do if no job may begin.
+  fileprivate func check(_ owner: String, _ alternative: String) throws(QudoError) {
     guard count >= 1 else {
       throw QudoError(
-        .invalidArgument, "the rate of \(kind) is under 1 job: give 1 or more, or pause the kind")
+        .invalidArgument, "the rate of \(owner) is under 1 job: give 1 or more\(alternative)")
     }
     guard burst >= 1 else {
-      throw QudoError(.invalidArgument, "the burst of \(kind)'s rate is under 1: give 1 or more")
+      throw QudoError(.invalidArgument, "the burst of \(owner)'s rate is under 1: give 1 or more")
     }
     guard period > .zero, Int64(count) <= period.wholeMicroseconds else {
       throw QudoError(
-        .invalidArgument, "the rate of \(kind) is above one job per microsecond: give a longer period")
+        .invalidArgument, "the rate of \(owner) is above one job per microsecond: give a longer period")
     }
     guard spacing != nil else {
       throw QudoError(
-        .invalidArgument, "the rate of \(kind) takes more than ten years for its burst: give a shorter period"
+        .invalidArgument,
+        "the rate of \(owner) takes more than ten years for its burst: give a shorter period"
       )
     }
   }
+}
+
+extension RateLimit {
+  /// - Throws: ``QudoError/Code/invalidArgument`` if the rate lets no job of a concurrency key begin, or its bucket takes too long to fill.
+  func checkForKey() throws(QudoError) { try check("the concurrency key", "") }
+
+  /// The rate as the columns of concurrency keys have it: the count, the period in microseconds and the burst, such as `10/60000000/10`.
+  package var text: String { "\(count)/\(period.wholeMicroseconds)/\(burst)" }
+
+  /// Reads a column of a concurrency key.
+  ///
+  /// - Throws: ``QudoError/Code/corrupt`` for anything but a ``text`` of a rate that lets jobs begin.
+  package init(text: String) throws(QudoError) {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int64($0) }
+    guard parts.count == 3, let count = parts[0].flatMap({ Int(exactly: $0) }), let period = parts[1],
+      let burst = parts[2].flatMap({ Int(exactly: $0) })
+    else { throw Self.malformed }
+    self.init(count, per: .microseconds(period), burst: burst)
+    guard spacing != nil else { throw Self.malformed }
+  }
+
+  private static let malformed = QudoError(
+    .corrupt,
+    "the rate of a concurrency key is malformed: the database is damaged, or another program modified it"
+  )
 }
 
 /// The token bucket of a kind with a rate, as a database stores it. All times are in microseconds since 1970, by the database's
@@ -189,5 +221,84 @@ package struct RatedClaim: Sendable {
   /// Returns the time in microseconds until the next job may begin, if the claim took all that the rate allowed and wanted more.
   package func wait(after count: Int) -> Int64? {
     count == allowed && allowed < wanted ? bucket.wait(rate, now: now) : nil
+  }
+}
+
+/// What a database stores of a concurrency key with a rate.
+package struct KeyBucket: Hashable, Sendable {
+  package var bucket: RateBucket
+  /// The time that the last job of the key got that waits for a token; 0 for none. The next one comes after it.
+  package var lastDue: Int64
+
+  /// Creates a full bucket, for which no job waits.
+  package init() { self.init(RateBucket(), lastDue: 0) }
+
+  package init(_ bucket: RateBucket, lastDue: Int64) { (self.bucket, self.lastDue) = (bucket, lastDue) }
+}
+
+/// A concurrency key with a rate in one claim.
+///
+/// The ready jobs of the key that the claim reaches take a token each, in their order. Those that find none are late: they are delayed
+/// until a token is due for them, each until another one, so that they do not come back all at once.
+package struct RatedKey: Sendable {
+  private let rate: RateLimit
+  private let spacing: Int64
+  private let now: Int64
+  /// What the database is to store: see ``isChanged``.
+  package private(set) var state: KeyBucket
+  /// The bucket before the jobs of the claim take tokens.
+  private let before: RateBucket
+  /// The number of jobs that take a token.
+  package private(set) var taken = 0
+  private let allowed: Int
+  /// Whether ``state`` must be written.
+  package private(set) var isChanged: Bool
+
+  package init(_ rate: RateLimit, _ state: KeyBucket, now: Timestamp) {
+    var state = state
+    isChanged = state.bucket.isAhead(of: rate, now: now.microseconds)
+    if isChanged {
+      state.bucket.take(0, rate, now: now.microseconds)
+      // It is in the future of another clock, or by another rate.
+      state.lastDue = 0
+    }
+    (self.rate, self.state, before) = (rate, state, state.bucket)
+    self.now = now.microseconds
+    spacing = rate.spacing ?? 0
+    allowed = state.bucket.tokens(rate, now: now.microseconds)
+  }
+
+  /// What the database is to store if the claim chooses again, because some jobs are late.
+  package var stateWithoutTokens: KeyBucket { KeyBucket(before, lastDue: state.lastDue) }
+
+  /// Gives the next job of the key a token.
+  ///
+  /// - Returns: False if there is none: the job is late.
+  package mutating func take() -> Bool {
+    guard taken < allowed else { return false }
+    taken += 1
+    return true
+  }
+
+  /// Takes the tokens out of the bucket. Call it once, after the last ``take()``.
+  package mutating func takeTokens() {
+    guard taken > 0 else { return }
+    state.bucket.take(taken, rate, now: now)
+    isChanged = true
+  }
+
+  /// Returns when the next late job comes back. Call it after ``takeTokens()``, for each of them.
+  ///
+  /// It is after the last one that waits; but jobs that waited may have been cancelled, so it is no later than if all other admitted jobs
+  /// waited.
+  ///
+  /// - Parameter admitted: The number of admitted jobs of the key. No more than these wait.
+  package mutating func nextTime(admitted: Int) -> Int64 {
+    let first = now.clampedPlus(max(1, state.bucket.wait(rate, now: now) ?? 1))
+    let last = first.clampedPlus(spacing.clampedTimes(Int64(max(0, admitted - 1))))
+    let time = max(first, min(state.lastDue.clampedPlus(spacing), last))
+    state.lastDue = time
+    isChanged = true
+    return time
   }
 }

@@ -74,6 +74,14 @@ struct JobOptions: ParsableArguments {
       enqueue decides for all jobs of the key. Default: 1.
       """, valueName: "number"))
   var keyLimit: Int?
+  @Option(
+    help: ArgumentHelp(
+      """
+      With --concurrency-key, the maximum rate at which its jobs begin, such as 10/1m for 10 jobs per minute, in all workers of the \
+      database; that of the newest enqueue counts for all. Default: none.
+      """, valueName: "number/duration"),
+    transform: { try RateLimit(parsing: $0) })
+  var keyRate: RateLimit?
   @Flag(
     help: ArgumentHelp(
       """
@@ -137,6 +145,7 @@ struct JobOptions: ParsableArguments {
     if whenFull != nil, maxWaiting == nil { throw ValidationError("--when-full needs --max-waiting") }
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
     if keyLimit != nil, concurrencyKey == nil { throw ValidationError("--key-limit needs --concurrency-key") }
+    if keyRate != nil, concurrencyKey == nil { throw ValidationError("--key-rate needs --concurrency-key") }
     if stopAfterFailure, concurrencyKey == nil {
       throw ValidationError("--stop-after-failure needs --concurrency-key")
     }
@@ -167,7 +176,8 @@ struct JobOptions: ParsableArguments {
   var ordering: ConcurrencyKey? {
     if let followUp { return EnqueueOptions.followUp(followUp).concurrencyKey }
     return concurrencyKey.map {
-      ConcurrencyKey($0, limit: keyLimit ?? 1, afterFailure: stopAfterFailure ? .stop : .goOn)
+      ConcurrencyKey(
+        $0, limit: keyLimit ?? 1, rate: keyRate, afterFailure: stopAfterFailure ? .stop : .goOn)
     }
   }
 
@@ -181,5 +191,17 @@ struct JobOptions: ParsableArguments {
     // A past time would order the job before other ready jobs.
     guard let at, at > SystemClock().now().wall else { return .now }
     return .at(at)
+  }
+}
+
+extension RateLimit {
+  /// Parses a number and a duration, such as `10/1m`.
+  ///
+  /// - Throws: `ValidationError`.
+  init(parsing text: String) throws {
+    guard let slash = text.firstIndex(of: "/"), let count = Int(text[..<slash]), count >= 1,
+      let period = try? Duration(parsing: String(text[text.index(after: slash)...]))
+    else { throw ValidationError("give NUMBER/DURATION with 1 or more, such as 10/1m") }
+    self.init(count, per: period)
   }
 }

@@ -142,14 +142,30 @@ struct EnqueueScript {
     let name = [place.kind, .text(key.key)]
     if KeyRule(key) == KeyRule() {
       add(
-        "DELETE FROM qudo_key_rule WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
+        "DELETE FROM qudo_key WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
         name)
     } else {
       add(
         """
-        INSERT OR REPLACE INTO qudo_key_rule(kind, key, most, stops)
-        SELECT kind, concurrency_key, ?, ? FROM qudo_job WHERE id = \(Self.newJob)
-        """, [.integer(Int64(key.limit)), .integer(KeyRule(key).stops ? 1 : 0)])
+        INSERT OR REPLACE INTO qudo_key(kind, key, most, stops, rate)
+        SELECT kind, concurrency_key, ?, ?, ? FROM qudo_job WHERE id = \(Self.newJob)
+        """,
+        [
+          .integer(Int64(key.limit)), .integer(KeyRule(key).stops ? 1 : 0),
+          key.rate.map { .text($0.text) } ?? .null,
+        ])
+    }
+    if let rate = key.rate {
+      add(
+        """
+        INSERT INTO qudo_key_rate(kind, key, rate, full_at, written_at, spacing, throttled_until, last_due)
+        SELECT kind, concurrency_key, ?, 0, 0, 0, 0, 0 FROM qudo_job WHERE id = \(Self.newJob)
+        ON CONFLICT(kind, key) DO UPDATE SET rate = excluded.rate
+        """, [.text(rate.text)])
+    } else {
+      add(
+        "UPDATE qudo_key_rate SET rate = NULL, last_due = 0 WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
+        name)
     }
     add(
       "INSERT INTO qudo_held(kind, key, id, written) SELECT kind, concurrency_key, id, ? FROM qudo_job WHERE id = \(Self.newJob)",
@@ -159,7 +175,7 @@ struct EnqueueScript {
       """
       INSERT OR IGNORE INTO qudo_admitted(kind, key, job)
       SELECT kind, key, id FROM qudo_held AS h WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = h.id) ORDER BY id
-      LIMIT iif(EXISTS (SELECT 1 FROM qudo_stop WHERE \(Self.ofKey)), 0, max(0, coalesce((SELECT most FROM qudo_key_rule WHERE \(Self.ofKey)), 1)
+      LIMIT iif(EXISTS (SELECT 1 FROM qudo_stop WHERE \(Self.ofKey)), 0, max(0, coalesce((SELECT most FROM qudo_key WHERE \(Self.ofKey)), 1)
         - (SELECT count(*) FROM qudo_admitted WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job))))
       """, name + name + name + name)
     let admitted = """

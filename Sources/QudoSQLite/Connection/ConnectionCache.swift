@@ -27,6 +27,8 @@ final class ConnectionCache {
   var hasHeldOrRules: Bool?
   /// Whether keys are stopped; nil if unknown. Invalidated together with the kinds.
   var hasStops: Bool?
+  /// Whether concurrency keys have buckets; nil if unknown. Invalidated together with the kinds.
+  var hasKeyRates: Bool?
   /// Whether unique keys have throttles or rest; nil if unknown. Invalidated together with the kinds.
   var hasRests: Bool?
   /// Whether jobs have groups; nil if unknown. Invalidated together with the kinds.
@@ -91,7 +93,7 @@ final class ConnectionCache {
     readyLists.invalidate()
     waitingCounts.invalidate()
     (pauses, hasMarks, hasKeys, hasRests) = (nil, nil, nil, nil)
-    (hasHeldOrRules, hasStops, hasGroups) = (nil, nil, nil)
+    (hasHeldOrRules, hasStops, hasGroups, hasKeyRates) = (nil, nil, nil, nil)
   }
 
   /// Removes the rollback hook, before the connection is closed.

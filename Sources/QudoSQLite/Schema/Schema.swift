@@ -18,7 +18,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 15
+  static let version: Int64 = 16
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -36,6 +36,7 @@ enum Schema {
     Migration(version: 13, lowestReader: 12, lowestWriter: 13, sql: thirteenth),
     Migration(version: 14, lowestReader: 14, lowestWriter: 14, sql: fourteenth),
     Migration(version: 15, lowestReader: 15, lowestWriter: 15, sql: fifteenth),
+    Migration(version: 16, lowestReader: 16, lowestWriter: 16, sql: sixteenth),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -53,6 +54,24 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds the rates of concurrency keys. A Qudo of version 15 would begin jobs without a token, so it may not write any more.
+  ///
+  /// `qudo_key_rule` gets another name, so that older programs that have the file open fail when they enqueue or end a job of a key with a
+  /// rule. They then read `qudo_schema`, and end. An older reader would miss the table, so it may not read either.
+  private static let sixteenth = """
+    CREATE TABLE qudo_key(
+      kind INTEGER NOT NULL, key TEXT NOT NULL, most INTEGER NOT NULL, stops INTEGER NOT NULL, rate TEXT,
+      PRIMARY KEY(kind, key)) WITHOUT ROWID;
+    INSERT INTO qudo_key(kind, key, most, stops) SELECT kind, key, most, stops FROM qudo_key_rule;
+    DROP TABLE qudo_key_rule;
+    CREATE TABLE qudo_key_rate(
+      kind INTEGER NOT NULL, key TEXT NOT NULL, rate TEXT, full_at INTEGER NOT NULL, written_at INTEGER NOT NULL,
+      spacing INTEGER NOT NULL, throttled_until INTEGER NOT NULL, last_due INTEGER NOT NULL,
+      PRIMARY KEY(kind, key)) WITHOUT ROWID;
+    CREATE INDEX qudo_key_rate_full ON qudo_key_rate(full_at) WHERE rate IS NULL;
+    ALTER TABLE qudo_failure ADD COLUMN concurrency_rate TEXT;
+    """
 
   /// Adds the stops of concurrency keys. A Qudo of version 14 would let a stopped key go on, so it may not write any more.
   ///

@@ -105,13 +105,27 @@ CREATE TABLE qudo_held(
   written INTEGER,                    -- as in qudo_delayed, for the delay after the admission
   PRIMARY KEY(kind, key, id)) WITHOUT ROWID;
 
--- The rules of the concurrency keys that jobs have, other than a limit of 1 that goes on after failures.
-CREATE TABLE qudo_key_rule(
+-- The rules of the concurrency keys that jobs have, other than a limit of 1 without a rate that goes on after failures.
+CREATE TABLE qudo_key(
   kind INTEGER NOT NULL,
   key TEXT NOT NULL,
   most INTEGER NOT NULL,
   stops INTEGER NOT NULL,             -- 1: a final failure stops the key
+  rate TEXT,                          -- such as 10/60000000/10: count, period in microseconds, burst; NULL: none
   PRIMARY KEY(kind, key)) WITHOUT ROWID;
+
+-- The token buckets of the concurrency keys that have a rate, and of those that had one, until they are full. Usually empty.
+CREATE TABLE qudo_key_rate(
+  kind INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  rate TEXT,                          -- that of qudo_key; NULL: the key has no rate any more, or no job
+  full_at INTEGER NOT NULL,           -- this and the next three as in qudo_rate
+  written_at INTEGER NOT NULL,
+  spacing INTEGER NOT NULL,
+  throttled_until INTEGER NOT NULL,
+  last_due INTEGER NOT NULL,          -- the due time that the last job got that waits for a token; 0: none
+  PRIMARY KEY(kind, key)) WITHOUT ROWID;
+CREATE INDEX qudo_key_rate_full ON qudo_key_rate(full_at) WHERE rate IS NULL;
 
 -- The final failures that stop a concurrency key: no held job of it is admitted. Usually empty.
 CREATE TABLE qudo_stop(
@@ -189,7 +203,8 @@ CREATE TABLE qudo_failure(
   concurrency_key TEXT,
   concurrency_limit INTEGER,          -- when the job failed; NULL: 1
   grp TEXT,                           -- the job's group; NULL: none
-  concurrency_stops INTEGER);         -- 1: a final failure stopped the key; NULL: none did
+  concurrency_stops INTEGER,          -- 1: a final failure stopped the key; NULL: none did
+  concurrency_rate TEXT);             -- that of qudo_key when the job failed; NULL: none
 CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
 CREATE INDEX qudo_failure_job ON qudo_failure(job);
 CREATE INDEX qudo_failure_key ON qudo_failure(kind, unique_key, job) WHERE unique_key IS NOT NULL;

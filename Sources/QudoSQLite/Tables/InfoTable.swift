@@ -14,7 +14,8 @@ struct InfoTable {
       SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id')),
         (SELECT value FROM qudo_info WHERE key = 'generation'),
         EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancellation),
-        EXISTS(SELECT 1 FROM qudo_admitted) OR EXISTS(SELECT 1 FROM qudo_held), EXISTS(SELECT 1 FROM qudo_rest), EXISTS(SELECT 1 FROM qudo_group)
+        EXISTS(SELECT 1 FROM qudo_admitted) OR EXISTS(SELECT 1 FROM qudo_held), EXISTS(SELECT 1 FROM qudo_rest), EXISTS(SELECT 1 FROM qudo_group),
+        EXISTS(SELECT 1 FROM qudo_key_rate)
       """
     ) { row throws(QudoError) in
       guard let highest = try row.number(0) else { return }
@@ -24,6 +25,7 @@ struct InfoTable {
       connection.cache.hasKeys = row.integer(4) != 0
       connection.cache.hasRests = row.integer(5) != 0
       connection.cache.hasGroups = row.integer(6) != 0
+      connection.cache.hasKeyRates = row.integer(7) != 0
     }
     guard let found else {
       throw QudoError(

@@ -44,16 +44,18 @@ struct PlaceTable {
     var use = KeyUse()
     try connection.each(
       """
-      SELECT (SELECT most FROM qudo_key_rule WHERE kind = ?1 AND key = ?2), (SELECT stops FROM qudo_key_rule WHERE kind = ?1 AND key = ?2),
+      SELECT (SELECT most FROM qudo_key WHERE kind = ?1 AND key = ?2), (SELECT stops FROM qudo_key WHERE kind = ?1 AND key = ?2),
         EXISTS (SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2),
         (SELECT count(*) FROM (
           SELECT 1 FROM qudo_admitted AS p
           WHERE p.kind = ?1 AND p.key = ?2 AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.concurrency_key = p.key)
-          LIMIT ?3))
+          LIMIT ?3)),
+        (SELECT rate FROM qudo_key WHERE kind = ?1 AND key = ?2)
       """, .integer(key.kind), .text(key.text), .integer(Int64(most))
     ) { row throws(QudoError) in
       if !row.isNull(0) {
-        use.rule = KeyRule(limit: Int(clamping: row.integer(0)), stops: row.integer(1) != 0)
+        use.rule = KeyRule(
+          limit: Int(clamping: row.integer(0)), stops: row.integer(1) != 0, rate: try row.rate(4))
       }
       (use.isAnyHeld, use.places) = (row.integer(2) != 0, Int(row.integer(3)))
     }
@@ -109,7 +111,7 @@ struct HeldTable {
     let hasAny =
       try connection.integer(
         """
-        SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key_rule) OR EXISTS(SELECT 1 FROM qudo_stop)
+        SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key) OR EXISTS(SELECT 1 FROM qudo_stop)
         """) == 1
     connection.cache.hasHeldOrRules = hasAny
     return hasAny
@@ -208,16 +210,17 @@ struct HeldTable {
   }
 }
 
-/// `qudo_key_rule`: the rules of the concurrency keys in use, other than that of most keys.
+/// `qudo_key`: the rules of the concurrency keys in use, other than that of most keys.
 struct KeyRuleTable {
   let connection: Connection
 
   func rule(of key: NumberedKey) throws(QudoError) -> KeyRule {
     var rule = KeyRule()
     try connection.each(
-      "SELECT most, stops FROM qudo_key_rule WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text)
+      "SELECT most, stops, rate FROM qudo_key WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text)
     ) { row throws(QudoError) in
-      rule = KeyRule(limit: Int(clamping: row.integer(0)), stops: row.integer(1) != 0)
+      rule = KeyRule(
+        limit: Int(clamping: row.integer(0)), stops: row.integer(1) != 0, rate: try row.rate(2))
     }
     return rule
   }
@@ -226,13 +229,14 @@ struct KeyRuleTable {
     guard rule != KeyRule() else { return try delete(key) }
     connection.cache.hasHeldOrRules = true
     try connection.run(
-      "INSERT OR REPLACE INTO qudo_key_rule(kind, key, most, stops) VALUES(?, ?, ?, ?)", .integer(key.kind),
-      .text(key.text), .integer(Int64(rule.limit)), .integer(rule.stops ? 1 : 0))
+      "INSERT OR REPLACE INTO qudo_key(kind, key, most, stops, rate) VALUES(?, ?, ?, ?, ?)",
+      .integer(key.kind), .text(key.text), .integer(Int64(rule.limit)), .integer(rule.stops ? 1 : 0),
+      .text(rule.rate?.text))
   }
 
   func delete(_ key: NumberedKey) throws(QudoError) {
     try connection.run(
-      "DELETE FROM qudo_key_rule WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
+      "DELETE FROM qudo_key WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
     if connection.changes == 1 { connection.cache.hasHeldOrRules = nil }
   }
 }
@@ -242,13 +246,27 @@ struct KeyRule: Hashable {
   var limit = 1
   /// Whether a final failure stops the key.
   var stops = false
+  var rate: RateLimit?
 }
 
 extension KeyRule {
-  init(_ key: ConcurrencyKey) { self.init(limit: key.limit, stops: key.afterFailure == .stop) }
+  init(_ key: ConcurrencyKey) {
+    // In whole microseconds, as it is stored.
+    let rate = key.rate.map { rate in
+      RateLimit(rate.count, per: .microseconds(rate.period.wholeMicroseconds), burst: rate.burst)
+    }
+    self.init(limit: key.limit, stops: key.afterFailure == .stop, rate: rate)
+  }
 
   func key(_ text: String) -> ConcurrencyKey {
-    ConcurrencyKey(text, limit: limit, afterFailure: stops ? .stop : .goOn)
+    ConcurrencyKey(text, limit: limit, rate: rate, afterFailure: stops ? .stop : .goOn)
+  }
+}
+
+extension Statement {
+  /// Returns the rate of a concurrency key in a column; nil for NULL.
+  func rate(_ column: Int32) throws(QudoError) -> RateLimit? {
+    isNull(column) ? nil : try RateLimit(text: text(column))
   }
 }
 

@@ -21,12 +21,14 @@ struct FailureTable {
         """
         INSERT INTO qudo_failure(
           job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, meta, payload,
-          concurrency_key, concurrency_limit, concurrency_stops\(column))
+          concurrency_key, concurrency_limit, concurrency_stops, concurrency_rate\(column))
         SELECT id, kind, attempt, ?1, ?2, 1, ?3, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?4)),
           codec, meta, payload, concurrency_key, iif(concurrency_key IS NULL, NULL, (
-            SELECT most FROM qudo_key_rule AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key)),
+            SELECT most FROM qudo_key AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key)),
           iif(concurrency_key IS NULL, NULL, (
-            SELECT nullif(stops, 0) FROM qudo_key_rule AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key))\(value)
+            SELECT nullif(stops, 0) FROM qudo_key AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key)),
+          iif(concurrency_key IS NULL, NULL, (
+            SELECT rate FROM qudo_key AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key))\(value)
         FROM qudo_job WHERE id BETWEEN ?5 AND ?6
         """,
         values: [
@@ -73,19 +75,19 @@ struct FailureTable {
     try connection.each(
       """
       SELECT final, replayed_as, name, payload, codec, unique_key, unique_scope, rank, meta, concurrency_key, concurrency_limit, grp,
-        concurrency_stops
+        concurrency_stops, concurrency_rate
       FROM qudo_failure JOIN qudo_kind ON qudo_kind.id = kind WHERE qudo_failure.id = ?
       """, .integer(id)
     ) { row throws(QudoError) in
       found = Replayable(
         isFinal: row.integer(0) != 0, replayedAs: row.isNull(1) ? nil : row.integer(1),
-        job: row.isNull(3) ? nil : Self.job(row))
+        job: row.isNull(3) ? nil : try Self.job(row))
     }
     return found
   }
 
   /// Returns the job of a failure. A row written by schema 1 has no scope and gets the default.
-  private static func job(_ row: Statement) -> NewJob {
+  private static func job(_ row: Statement) throws(QudoError) -> NewJob {
     let scope = row.isNull(6) ? .untilFinished : UniqueKey.Scope(rawValue: row.integer(6)) ?? .untilFinished
     return NewJob(
       Kind(row.text(2)), payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
@@ -93,7 +95,7 @@ struct FailureTable {
       concurrencyKey: row.isNull(9)
         ? nil
         : ConcurrencyKey(
-          row.text(9), limit: row.isNull(10) ? 1 : Int(row.integer(10)),
+          row.text(9), limit: row.isNull(10) ? 1 : Int(row.integer(10)), rate: try row.rate(13),
           afterFailure: row.isNull(12) ? .goOn : .stop),
       group: row.isNull(11) ? nil : row.text(11), priority: 0 &- Int(row.integer(7)),
       metadata: JobMetadata(bytes: row.blob(8)))

@@ -22,6 +22,7 @@ extension TableAccess {
   var placeTable: PlaceTable { connection.placeTable }
   var heldTable: HeldTable { connection.heldTable }
   var keyRuleTable: KeyRuleTable { connection.keyRuleTable }
+  var keyRateTable: KeyRateTable { connection.keyRateTable }
   var stopTable: StopTable { connection.stopTable }
   var restTable: RestTable { connection.restTable }
   var groupTable: GroupTable { connection.groupTable }
@@ -45,6 +46,7 @@ extension Connection {
   var placeTable: PlaceTable { PlaceTable(connection: self) }
   var heldTable: HeldTable { HeldTable(connection: self) }
   var keyRuleTable: KeyRuleTable { KeyRuleTable(connection: self) }
+  var keyRateTable: KeyRateTable { KeyRateTable(connection: self) }
   var stopTable: StopTable { StopTable(connection: self) }
   var restTable: RestTable { RestTable(connection: self) }
   var groupTable: GroupTable { GroupTable(connection: self) }

@@ -14,18 +14,20 @@ extension Transaction {
     _ = try promote(limit: Int(Self.recoveryBatch))
     let (givenUp, recovered) = effects.takeRecovered()
     // None that has expired is claimed: the rest of them comes first.
-    let jobs = areExpired ? [] : try claimReady(request)
-    if jobs.isEmpty { try pruneReceiptsWhileIdle() }
+    let jobs = areExpired ? nil : try claimReady(request)
+    if jobs?.isEmpty ?? true { try pruneReceiptsWhileIdle() }
     return Claim(
-      jobs: jobs, timeUntilNextDue: areAhead || areExpired ? .zero : try timeUntilNextDue(),
+      jobs: jobs ?? [], timeUntilNextDue: areAhead || jobs == nil ? .zero : try timeUntilNextDue(),
       timeUntilNextLeaseExpiry: areLeft ? .zero : try timeUntilNextExpiry(), givenUp: givenUp,
       recovered: recovered, cancelling: try cancelling())
   }
 
-  private func claimReady(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
+  /// - Returns: Nil if so many jobs wait for tokens of their concurrency keys that the next claim is to go on.
+  private func claimReady(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob]? {
     guard request.limit > 0 else { return [] }
     let running = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
     let (kinds, rated) = try withinRates(running, request.limit)
+    guard try takeKeyTokens(kinds, request.limit) else { return nil }
     let jobs = try claimReady(kinds, request.limit)
     forgetPlaces()
     try takeTokens(rated, for: jobs)

@@ -9,6 +9,11 @@ extension Transaction {
   ///
   /// It reuses the keys that earlier claims read, so the cost grows with the number of claimed jobs, not of kinds.
   func claimBest(_ kinds: [ClaimableKind], _ limit: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    try claimReady(try choose(kinds, limit), token: token)
+  }
+
+  /// Returns the first ready jobs over all kinds.
+  func choose(_ kinds: [ClaimableKind], _ limit: Int) throws(QudoError) -> ClaimOrder {
     let ready = connection.readyLists
     if ready.isEmpty { try findEmpty(kinds) }
     var order = ClaimOrder(kinds)
@@ -22,7 +27,7 @@ extension Transaction {
         return key
       }
     }
-    return try claimReady(order, token: token)
+    return order
   }
 
   private func readOn(_ kind: Int64, after last: ReadyKey?, _ count: Int) throws(QudoError) {

@@ -50,6 +50,7 @@ extension Transaction {
   /// Sets another rule of a key. A raised limit admits held jobs.
   private func setRule(_ rule: KeyRule, of key: NumberedKey, from old: KeyRule) throws(QudoError) {
     try keyRuleTable.set(rule, of: key)
+    if rule.rate != old.rate { try setRate(rule.rate, of: key) }
     if rule.limit > old.limit { try admit(key) }
   }
 
@@ -126,14 +127,21 @@ extension Transaction {
       guard try !stopTable.hasAny() else { return try forgetIfUnused(key) }
       use.places = try placeTable.count(key, atMost: 1)
     }
-    if use.rule != KeyRule(), use.places == 0 { try keyRuleTable.delete(key) }
+    if use.places == 0 { try forget(use.rule, of: key) }
+  }
+
+  /// Forgets the rule of a key that no job has any more. Its bucket stays until it is full.
+  private func forget(_ rule: KeyRule, of key: NumberedKey) throws(QudoError) {
+    guard rule != KeyRule() else { return }
+    try keyRuleTable.delete(key)
+    if rule.rate != nil { try setRate(nil, of: key) }
   }
 
   /// Forgets the rule of a stopped key that no job has any more. Of a key that is not, an admitted job is the last one.
   private func forgetIfUnused(_ key: NumberedKey) throws(QudoError) {
     guard try stopTable.hasAny() else { return }
     let use = try placeTable.use(of: key, upTo: 1)
-    if use.rule != KeyRule(), use.places == 0, !use.isAnyHeld { try keyRuleTable.delete(key) }
+    if use.places == 0, !use.isAnyHeld { try forget(use.rule, of: key) }
   }
 
   /// Takes a held job out of `qudo_held`.

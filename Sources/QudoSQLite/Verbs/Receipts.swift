@@ -38,7 +38,7 @@ extension Transaction {
   /// The number of receipts that an idle worker checks.
   private static let idleLook = 256
 
-  /// Deletes some expired receipts, and ended rests, after a claim that found nothing: receipts expire even if no enqueue through a
+  /// Deletes some expired receipts, ended rests and full buckets of concurrency keys, after a claim that found nothing: receipts expire even if no enqueue through a
   /// driver has a key.
   ///
   /// It waits for ``idleInterval``, because each deletion wakes the other idle workers.
@@ -46,6 +46,7 @@ extension Transaction {
     guard mayPruneReceipts else { return }
     connection.receiptsSeen = now.sinceBoot
     try pruneRestsWhileIdle()
+    try pruneKeyRatesWhileIdle()
     connection.receiptCursor = try receiptTable.deleteExpired(
       from: connection.receiptCursor ?? IdempotencyKey().bytes, Self.idleLook, now: now.wall)
   }

@@ -24,6 +24,7 @@ extension Transaction {
       completed.removeAll(keepingCapacity: true)
       if !settlement.hasBegun, case .released = settlement.outcome {
         try rateTable.giveBack(settlement.lease.job)
+        try giveBackKeyToken(of: settlement.lease.job)
       }
       let isCancelled = settlement.outcome.completes ? false : try endIfMarked(settlement.lease.job)
       results.append(isCancelled ? .cancelled : try settle(settlement))

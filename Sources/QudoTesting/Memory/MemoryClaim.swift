@@ -11,15 +11,69 @@ extension MemoryDatabase {
     _ = promote(limit: Self.sweep, now: now)
     var claimed: [ClaimedJob] = []
     lastToken += 1
-    for (turn, demand) in candidates(request, now) {
+    let chosen = withTokens(request, now)
+    for (turn, demand) in chosen ?? [] {
       if let row = jobs[turn.id] { claimed.append(take(row, demand, now: now)) }
     }
-    let untilToken = takeTokens(request, for: claimed, now)
+    let untilToken = chosen == nil ? nil : takeTokens(request, for: claimed, now)
     let due = [nextDue(now), untilToken].compactMap(\.self).min()
     return Claim(
-      jobs: claimed, timeUntilNextDue: areAhead ? .zero : due,
+      jobs: claimed, timeUntilNextDue: areAhead || chosen == nil ? .zero : due,
       timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp + expired, recovered: recovered,
       cancelling: cancelling())
+  }
+
+  // MARK: Rates of concurrency keys
+
+  /// Returns the jobs that the claim takes, and takes the tokens of those whose concurrency key has a rate. Those that find no token are
+  /// delayed until one is due for them, and others are chosen in their place.
+  ///
+  /// - Returns: Nil if so many were delayed that the rest is left to the next claim.
+  private mutating func withTokens(_ request: ClaimRequest, _ now: ClockReading)
+    -> [(Turn, ClaimRequest.KindDemand)]?
+  {
+    var moved = 0
+    while moved < Self.sweep {
+      let chosen = candidates(request, now)
+      var keys: [KeyOfKind: RatedKey] = [:]
+      var late: [Row] = []
+      for row in chosen.compactMap({ jobs[$0.0.id] }) {
+        guard let key = row.key, let rate = keyRules[key]?.rate else { continue }
+        var rated = keys[key] ?? RatedKey(rate, keyBuckets[key] ?? KeyBucket(), now: now.wall)
+        if !rated.take() { late.append(row) }
+        keys[key] = rated
+      }
+      for key in keys.keys { keys[key]?.takeTokens() }
+      for row in late {
+        guard let key = row.key else { continue }
+        let admitted = jobs.values.count { $0.key == key && !$0.isHeld }
+        guard let time = keys[key]?.nextTime(admitted: admitted) else { continue }
+        postpone(row, until: Timestamp(microseconds: time), now)
+        keyBuckets[key] = keys[key]?.stateWithoutTokens
+      }
+      if late.isEmpty {
+        for (key, rated) in keys where rated.isChanged { keyBuckets[key] = rated.state }
+        return chosen
+      }
+      moved += late.count
+    }
+    return nil
+  }
+
+  /// Delays a ready job. It keeps its place in its key, its attempt and its expired leases.
+  private mutating func postpone(_ row: Row, until due: Timestamp, _ now: ClockReading) {
+    var row = row
+    (row.due, row.delayed) = (due, now.wall)
+    hasAdmitted = true
+    wait(row, now: now)
+  }
+
+  /// Lets no job begin of the key of a job, if it has a rate.
+  mutating func throttle(keyOf job: Int64, for duration: Duration, now: ClockReading) -> Bool {
+    guard let key = jobs[job]?.key, let rate = keyRules[key]?.rate else { return false }
+    keyBuckets[key, default: KeyBucket()].bucket.throttle(
+      rate, for: duration, now: now.wall.microseconds)
+    return true
   }
 
   private mutating func candidates(_ request: ClaimRequest, _ now: ClockReading)

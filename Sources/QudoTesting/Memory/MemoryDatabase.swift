@@ -79,12 +79,13 @@ struct MemoryDatabase {
   /// The rules that the newest enqueue of a concurrency key set.
   struct KeyRule {
     var limit = 1
+    var rate: RateLimit?
     var afterFailure = ConcurrencyKey.AfterFailure.goOn
 
-    init(_ key: ConcurrencyKey) { (limit, afterFailure) = (key.limit, key.afterFailure) }
+    init(_ key: ConcurrencyKey) { (limit, rate, afterFailure) = (key.limit, key.rate, key.afterFailure) }
 
     func key(_ text: String) -> ConcurrencyKey {
-      ConcurrencyKey(text, limit: limit, afterFailure: afterFailure)
+      ConcurrencyKey(text, limit: limit, rate: rate, afterFailure: afterFailure)
     }
   }
 
@@ -112,9 +113,11 @@ struct MemoryDatabase {
   var keyRules: [KeyOfKind: KeyRule] = [:]
   /// The final failures that stop concurrency keys, oldest first.
   var keyStops: [(key: KeyOfKind, stop: KeyStop)] = []
+  /// The token buckets of concurrency keys that have a rate, or had one. They outlive the keys' jobs.
+  var keyBuckets: [KeyOfKind: KeyBucket] = [:]
   /// Whether a job ever had a group.
   var hasGroups = false
-  /// Whether a held job was admitted.
+  /// Whether a held job was admitted, or a ready one delayed until there is a token for it: workers are to claim, or to learn when.
   var hasAdmitted = false
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
@@ -252,7 +255,7 @@ struct MemoryDatabase {
     row.key = name
     row.place = .held
     // A raised limit admits those that were there before.
-    keyRules[name] = KeyRule(key)
+    setRule(KeyRule(key), of: name)
     admit(name, now: now)
     jobs[row.id] = row
     if takesPlace { wait(row, now: now, isAdmitted: true) }
@@ -275,7 +278,13 @@ struct MemoryDatabase {
     jobs[row.id] = nil
     guard let key = row.key else { return }
     admit(key, now: now)
-    if !jobs.values.contains(where: { $0.key == key }) { keyRules[key] = nil }
+    if !jobs.values.contains(where: { $0.key == key }) { setRule(nil, of: key) }
+  }
+
+  /// Sets or removes the rule of a key. Its bucket stays.
+  private mutating func setRule(_ rule: KeyRule?, of key: KeyOfKind) {
+    keyRules[key] = rule
+    if rule?.rate == nil { keyBuckets[key]?.lastDue = 0 }
   }
 
   private func isStopped(_ key: KeyOfKind) -> Bool { keyStops.contains { $0.key == key } }
@@ -355,7 +364,7 @@ struct MemoryDatabase {
       if let key = job.concurrencyKey, row.key == KeyOfKind(row.kind, key) {
         // It keeps its place.
         wait(row, now: now)
-        keyRules[KeyOfKind(row.kind, key)] = KeyRule(key)
+        setRule(KeyRule(key), of: KeyOfKind(row.kind, key))
         admit(KeyOfKind(row.kind, key), now: now)
       } else {
         leave(holder, now: now)

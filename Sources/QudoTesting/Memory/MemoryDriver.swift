@@ -16,6 +16,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   public let name: String
   public let capabilities: Capabilities = [
     .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups, .keyStops,
+    .keyRates,
   ]
   public let limits: Limits
   public let doorbell = Doorbell()
@@ -250,6 +251,11 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
     try checkThrottle(kind, rate, for: duration)
     try verb { $0.throttle(kind, rate, for: duration, now: $1) }
+  }
+
+  public func throttle(keyOf job: Int64, for duration: Duration) async throws(QudoError) -> Bool {
+    try checkThrottle(for: duration)
+    return try verb { $0.throttle(keyOf: job, for: duration, now: $1) }
   }
 
   public func pauses() async throws(QudoError) -> [Pause] { try verb { $0.pauses($1) } }

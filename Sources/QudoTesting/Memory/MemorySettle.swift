@@ -4,7 +4,10 @@ extension MemoryDatabase {
   mutating func settle(_ settlements: [Settlement], now: ClockReading) -> [SettleResult] {
     settlements.map { settlement in
       guard let row = row(of: settlement.lease) else { return .leaseLost }
-      if !settlement.hasBegun, case .released = settlement.outcome { buckets[row.kind]?.giveBack(1) }
+      if !settlement.hasBegun, case .released = settlement.outcome {
+        buckets[row.kind]?.giveBack(1)
+        if let key = row.key { keyBuckets[key]?.bucket.giveBack(1) }
+      }
       if row.cancelReason != nil, !settlement.outcome.completes {
         end(cancelled: row, now: now)
         return .cancelled

@@ -37,7 +37,7 @@ extension ModelRun {
   }
 
   /// - Parameter text: The number of jobs, the period and the burst, such as `2/1s/5`.
-  private func rateLimit(_ text: String) -> RateLimit {
+  func rateLimit(_ text: String) -> RateLimit {
     let parts = text.split(separator: "/").map(String.init)
     guard parts.count == 3 else { return RateLimit(1, per: .seconds(1)) }
     return RateLimit(Int(parts[0]) ?? 1, per: duration(parts[1]), burst: Int(parts[2]))

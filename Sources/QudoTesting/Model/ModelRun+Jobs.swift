@@ -120,6 +120,17 @@ extension ModelRun {
     for index in places { jobs[index].concurrencyKey?.afterFailure = .stop }
   }
 
+  /// Gives the concurrency keys of the last of the prepared jobs, or of all, a rate or none.
+  func addKeyRate() {
+    guard capabilities.contains(.keyRates) else { return }
+    let rate = self["of"] == "none" ? nil : rateLimit(self["of"])
+    let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
+    for index in places where jobs[index].concurrencyKey != nil {
+      jobs[index].concurrencyKey?.rate = rate
+      areKeysRated = true
+    }
+  }
+
   /// Gives the last of the prepared jobs, or all of them, a group.
   func addGroup() {
     guard capabilities.contains(.groups), !areKeyed else { return }

@@ -38,6 +38,8 @@ final class ModelRun {
   /// Whether jobs have concurrency keys, or groups: a script has one or the other, because drivers may admit the held jobs of several keys
   /// in any order.
   var areKeyed = false
+  /// Whether concurrency keys have got rates.
+  var areKeysRated = false
   var areGrouped = false
   private var boots = 1
   private(set) var step = ModelScript.Step(verb: .count, operands: [])
@@ -97,6 +99,7 @@ final class ModelRun {
     case .throttled: addThrottle()
     case .grouped: addGroup()
     case .stopping: stopAfterFailures()
+    case .keyRate: addKeyRate()
     case .want: addWant()
     case .atMost: limitWants()
     case .rate: rateWants()
@@ -203,6 +206,8 @@ final class ModelRun {
   private func jump() {
     let before = clock.now().wall
     let by = duration(self["by"])
+    // A driver may forget a full bucket at once or much later. If the clock is then set back, it may or may not know it.
+    guard !areKeysRated || by >= .zero else { return }
     guard rests.mayJump(from: before, to: before.advanced(by: by)) else { return }
     clock.jump(by: by)
     guard keys.jump(from: before, to: clock.now().wall) else { return }

@@ -18,6 +18,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case debounce, throttled
   case grouped
   case stopping, resumeKeys
+  case keyRate
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
@@ -36,7 +37,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
     (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
     (.bound, 3), (.resolve, 1), (.atMost, 4), (.rate, 4), (.throttle, 1), (.keyed, 6),
-    (.debounce, 4), (.throttled, 5), (.grouped, 6), (.stopping, 5), (.resumeKeys, 2),
+    (.debounce, 4), (.throttled, 5), (.grouped, 6), (.stopping, 5), (.resumeKeys, 2), (.keyRate, 5),
   ]
 
   /// The new values of a change.
@@ -151,6 +152,10 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .keyed: [
       ModelOperand("with", "k1 k1 k1 k2 k2 k3 composed decomposed"), ModelOperand("most", "1 1 1 2 3 1 2 9"),
       ModelOperand("jobs", "last last all all"),
+    ],
+    .keyRate: [
+      ModelOperand("of", "2/1s/2 1/1s/1 3/5s/1 5/2s/9 1/60s/3 9/1s/9 1/1us/9 none"),
+      ModelOperand("jobs", "all all all last"),
     ],
     .stopping: [ModelOperand("jobs", "all all all last")],
     .resumeKeys: [.driver, .kind, ModelOperand("keys", "k1 k1 k2 k1+k2 k1+k2+k3 all all unknown")],

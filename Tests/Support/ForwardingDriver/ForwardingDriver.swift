@@ -85,6 +85,9 @@ extension ForwardingDriver {
   public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
     try await base.control().throttle(kind, rate, for: duration)
   }
+  public func throttle(keyOf job: Int64, for duration: Duration) async throws(QudoError) -> Bool {
+    try await base.control().throttle(keyOf: job, for: duration)
+  }
   public func pauses() async throws(QudoError) -> [Pause] { try await base.control().pauses() }
   public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
     -> [KeyStop]

@@ -102,6 +102,23 @@ import Testing
     }
   }
 
+  @Test("a key with a rate begins its jobs no faster") func keyRate() throws {
+    let key = ["--concurrency-key", "customer-7", "--key-limit", "3", "--key-rate", "2/1h"]
+    for text in ["1", "2", "3"] { _ = try place.qudo(["enqueue", "a", text] + key, input: Data()) }
+    try place.qudo("enqueue", "a", "other", "--concurrency-key", "customer-8")
+    let work = try place.qudo("work", "a=cat", "--until-empty", "--skip-delayed")
+    #expect(work.status == 0)
+    let late = try place.qudo("jobs", "--state", "delayed", "--json").objects()
+    #expect(late.count == 1 && late.first?["concurrencyKey"] as? String == "customer-7")
+    #expect(try place.qudo("jobs", "--json").objects().count == 1)
+    for wrong in [
+      ["--key-rate", "1/1h"], ["--concurrency-key", "k", "--key-rate", "0/1s"],
+      ["--concurrency-key", "k", "--key-rate", "1"], ["--concurrency-key", "k", "--key-rate", "1/soon"],
+    ] {
+      #expect(try place.qudo(["enqueue", "a", "x"] + wrong, input: Data()).status == 64, "\(wrong)")
+    }
+  }
+
   @Test("jobs of groups are found by them, and begin in turn") func groups() throws {
     for text in ["A1", "A2", "A3"] { try place.qudo("enqueue", "a", text, "--group", "acme") }
     for text in ["B1", "B2"] { try place.qudo("enqueue", "a", text, "--group", "best") }

@@ -26,7 +26,7 @@ import Testing
   }
 
   private func rows() throws -> [String] {
-    try ["qudo_admitted", "qudo_held", "qudo_key_rule"].flatMap { table in
+    try ["qudo_admitted", "qudo_held", "qudo_key"].flatMap { table in
       try file.rows("SELECT count(*) FROM \(table)")
     }
   }
@@ -39,6 +39,7 @@ import Testing
     let keys: Set<ConcurrencyKey> = ["caf\u{E9}", "cafe\u{301}", "caf\u{E9}"]
     #expect(keys.count == 2 && ConcurrencyKey("a") != ConcurrencyKey("a", limit: 2))
     #expect(ConcurrencyKey("a") != ConcurrencyKey("a", afterFailure: .stop))
+    #expect(ConcurrencyKey("a") != ConcurrencyKey("a", rate: RateLimit(1, per: .seconds(1))))
   }
 
   @Test("a key without jobs leaves no row") func rowsGo() async throws {
@@ -61,6 +62,7 @@ import Testing
         let unique = UniqueKey("u\(Int.random(in: 0..<9, using: &random))", onConflict: .overwrite)
         let key = ConcurrencyKey(
           "k\(Int.random(in: 0..<3, using: &random))", limit: Int.random(in: 1...3, using: &random),
+          rate: Bool.random(using: &random) ? RateLimit(2, per: .seconds(30)) : nil,
           afterFailure: Int.random(in: 0..<3, using: &random) == 0 ? .stop : .goOn)
         let due: Due = Bool.random(using: &random) ? .now : .after(.seconds(3))
         _ = try await driver.insert([
@@ -99,11 +101,15 @@ import Testing
       AND (SELECT count(*) FROM qudo_admitted AS p WHERE p.job = j.id) + (SELECT count(*) FROM qudo_held AS h WHERE h.id = j.id) <> 1
     UNION ALL SELECT 'room', h.id FROM qudo_held AS h WHERE
       (SELECT count(*) FROM qudo_admitted AS p WHERE p.kind = h.kind AND p.key = h.key)
-      < coalesce((SELECT most FROM qudo_key_rule AS l WHERE l.kind = h.kind AND l.key = h.key), 1)
+      < coalesce((SELECT most FROM qudo_key AS l WHERE l.kind = h.kind AND l.key = h.key), 1)
       AND NOT EXISTS (SELECT 1 FROM qudo_stop AS s WHERE s.kind = h.kind AND s.key = h.key)
-    UNION ALL SELECT 'limit', most FROM qudo_key_rule AS l
+    UNION ALL SELECT 'limit', most FROM qudo_key AS l
       WHERE NOT EXISTS (SELECT 1 FROM qudo_admitted AS p WHERE p.kind = l.kind AND p.key = l.key)
       AND NOT EXISTS (SELECT 1 FROM qudo_held AS h WHERE h.kind = l.kind AND h.key = l.key)
+    UNION ALL SELECT 'rate', l.most FROM qudo_key AS l
+      WHERE l.rate IS NOT (SELECT r.rate FROM qudo_key_rate AS r WHERE r.kind = l.kind AND r.key = l.key)
+    UNION ALL SELECT 'unused rate', r.full_at FROM qudo_key_rate AS r
+      WHERE r.rate IS NOT NULL AND NOT EXISTS (SELECT 1 FROM qudo_key AS l WHERE l.kind = r.kind AND l.key = r.key)
     UNION ALL SELECT 'stop', s.failure FROM qudo_stop AS s
       WHERE NOT EXISTS (SELECT 1 FROM qudo_failure AS f WHERE f.id = s.failure AND f.job = s.job AND f.replayed_as IS NULL)
     """
@@ -130,6 +136,11 @@ import Testing
         keyed("a", ConcurrencyKey("k", afterFailure: .stop)),
         keyed("b", ConcurrencyKey("n", limit: 2, afterFailure: .stop)),
       ],
+      [
+        keyed("r1", ConcurrencyKey("r", limit: 3, rate: RateLimit(2, per: .seconds(60)))),
+        keyed("r2", ConcurrencyKey("r", limit: 3, rate: RateLimit(1, per: .seconds(60), burst: 5))),
+        keyed("r3", ConcurrencyKey("gone", rate: RateLimit(1, per: .seconds(1)))), keyed("r4", "gone"),
+      ],
       [keyed("9", "m", unique: UniqueKey("u", onConflict: .keep))],
       [keyed("10", "m", unique: UniqueKey("u", onConflict: .keep))],
     ] {
@@ -139,10 +150,12 @@ import Testing
       }
       try app.run("COMMIT")
       _ = try await queue.insert(jobs)
-      for table in ["qudo_job", "qudo_delayed", "qudo_admitted", "qudo_held", "qudo_key_rule"] {
+      for table in ["qudo_job", "qudo_delayed", "qudo_admitted", "qudo_held", "qudo_key"] {
         let all = "SELECT * FROM \(table) ORDER BY 1, 2, 3"
         #expect(try file.rows(all) == other.rows(all), "\(table)")
       }
+      let rates = "SELECT * FROM qudo_key_rate WHERE rate IS NOT NULL ORDER BY 1, 2"
+      #expect(try file.rows(rates) == other.rows(rates))
       // A script writes a row for each job.
       let ready = """
         SELECT j.id FROM qudo_job AS j JOIN qudo_ready AS r
@@ -300,6 +313,64 @@ import Testing
     }
   }
 
+  @Test("the bucket of a key stays until it is full, and then leaves no row") func buckets() async throws {
+    let count = "SELECT count(*) FROM qudo_key_rate"
+    _ = try await driver.insert(
+      (0..<40).map { keyed("\($0)", ConcurrencyKey("k\($0)", rate: RateLimit(1, per: .seconds(60)))) })
+    try await finish(try await driver.claim(demand(50)).jobs)
+    #expect(try rows() == ["0", "0", "0"])
+    #expect(try file.rows(count) == ["40"])
+    clock.advance(by: .seconds(61))
+    // An enqueue with a rate deletes some, and an idle worker the others.
+    _ = try await driver.insert([keyed("x", ConcurrencyKey("x", rate: RateLimit(1, per: .seconds(60))))])
+    #expect(try file.rows(count) == ["25"])
+    try await finish(try await driver.claim(demand()).jobs)
+    for _ in 0..<3 {
+      clock.advance(by: .seconds(61))
+      _ = try await driver.claim(demand())
+    }
+    #expect(try file.rows(count) == ["0"])
+    _ = try await driver.insert([job("plain")])
+    try await finish(try await driver.claim(demand()).jobs)
+  }
+
+  @Test("a connection learns that another one has brought a rate") func rateOfAnother() async throws {
+    let other = try file.open(clock: clock)
+    _ = try await driver.insert([job("1")])
+    try await finish(try await driver.claim(demand()).jobs)
+    let key = ConcurrencyKey("k", limit: 2, rate: RateLimit(1, per: .seconds(60)))
+    _ = try await other.insert([keyed("2", key), keyed("3", key)])
+    #expect(try await driver.claim(demand()).texts == ["2"])
+    #expect(try await other.claim(demand()).timeUntilNextDue == .seconds(60))
+    try file.execute("UPDATE qudo_key_rate SET rate = 'fast'")
+    clock.advance(by: .seconds(60))
+    await #expect {
+      _ = try await driver.claim(demand())
+    } throws: { ($0 as? QudoError)?.code == .corrupt }
+  }
+
+  @Test("more late jobs than one claim delays are left to the next one") func manyLate() async throws {
+    let key = ConcurrencyKey("k", limit: 1000, rate: RateLimit(1, per: .seconds(60)))
+    for part in 0..<3 {
+      var new = keyed("", key)
+      new.kind = Kind("k\(part)")
+      _ = try await driver.insert(Array(repeating: new, count: 700))
+    }
+    _ = try await driver.insert([job("free")])
+    let request = ClaimRequest([.init("k0"), .init("k1"), .init("k2"), .init("a")], limit: 1000)
+    var claimed: [ClaimedJob] = []
+    var claims = 0
+    while claims < 9 {
+      let claim = try await driver.claim(request)
+      claims += 1
+      claimed += claim.jobs
+      if claim.timeUntilNextDue != .zero { break }
+      #expect(claim.jobs.isEmpty)
+    }
+    #expect(claims > 1 && claims < 9)
+    #expect(Set(claimed.map(\.kind)) == ["k0", "k1", "k2", "a"] && claimed.count == 4)
+  }
+
   @Test("a restored file goes on with the places of its jobs") func restored() async throws {
     _ = try await driver.insert([keyed("1"), keyed("2"), keyed("3")])
     _ = try await driver.claim(demand())
@@ -330,7 +401,7 @@ import Testing
       transaction.connection.preparedSQL
     }
     let ofKeys = prepared.filter { sql in
-      ["qudo_admitted", "qudo_held", "qudo_key_rule", "qudo_stop"].contains { sql.contains($0) }
+      ["qudo_admitted", "qudo_held", "qudo_key", "qudo_stop"].contains { sql.contains($0) }
         && !sql.hasPrefix("SELECT max(coalesce(") && !sql.hasPrefix("INSERT INTO qudo_failure")
     }
     // What the connection reads after another one's commit tells it that there are none.

@@ -9,6 +9,7 @@ import Testing
   private static let capabilities: Capabilities = [
     .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
     .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups, .keyStops,
+    .keyRates,
   ]
 
   @Test(.timeLimit(.minutes(5)), arguments: ConformanceSuite.cases(for: capabilities))

@@ -31,7 +31,7 @@ import Testing
     // Whether there are any.
     "SELECT EXISTS(SELECT 1 FROM qudo_cancellation)", "SELECT EXISTS(SELECT 1 FROM qudo_admitted)",
     "SELECT EXISTS(SELECT 1 FROM qudo_rest)", "SELECT EXISTS(SELECT 1 FROM qudo_group)",
-    "SELECT EXISTS(SELECT 1 FROM qudo_stop)",
+    "SELECT EXISTS(SELECT 1 FROM qudo_stop)", "SELECT EXISTS(SELECT 1 FROM qudo_key_rate)",
     "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
@@ -41,7 +41,7 @@ import Testing
     "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed", "SELECT id FROM qudo_delayed WHERE due",
     // Of a concurrency key: as many places as its limit allows.
     "SELECT count(*) FROM (\n  SELECT 1 FROM qudo_admitted", "SELECT count(*) FROM (SELECT 1 FROM qudo_held",
-    "SELECT (SELECT most FROM qudo_key_rule", "SELECT EXISTS(SELECT 1 FROM qudo_held) OR",
+    "SELECT (SELECT most FROM qudo_key", "SELECT EXISTS(SELECT 1 FROM qudo_held) OR",
     // With a maximum of running jobs: a row for those of one claim.
     "SELECT j.kind FROM qudo_running AS r",
     // Once, at opening.
@@ -196,6 +196,20 @@ import Testing
     _ = try await driver.cancel(ids, reason: nil)
   }
 
+  private func keyRates() async throws {
+    var jobs = (1...6).map { job("\($0)", kind: "paced") }
+    for index in jobs.indices {
+      jobs[index].concurrencyKey = ConcurrencyKey(
+        "k\(index % 2)", limit: 3, rate: RateLimit(2, per: .seconds(60)))
+    }
+    let ids = try await driver.insert(jobs).map(\.id)
+    let begun = try await driver.claim(demand(9, "paced")).jobs
+    _ = try await driver.release([begun[0].lease])
+    _ = try await driver.throttle(keyOf: ids[1], for: .seconds(1))
+    _ = try await driver.cancel(ids, reason: nil)
+    _ = try await driver.settle(begun.dropFirst().map { Settlement($0.lease, .completed()) }, claiming: nil)
+  }
+
   private func everyVerb() async throws {
     let key = UniqueKey("k", scope: .untilStarted, onConflict: .overwrite)
     _ = try await driver.insert(
@@ -240,6 +254,7 @@ import Testing
     _ = try await driver.replay(try await driver.failures(LogQuery(kinds: ["key"])).map(\.id))
     _ = try await driver.cancel(matching: JobQuery(kinds: ["key"], states: [.held]), reason: nil)
     try await stops()
+    try await keyRates()
     for seconds in [1, 9, 9] {
       _ = try await driver.insert([job(kind: "rest", unique: UniqueKey("r", throttle: .seconds(seconds)))])
       let resting = try await driver.claim(demand(1, "rest")).jobs

@@ -45,7 +45,7 @@ import Testing
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
         "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7", "9|5|9", "10|5|9",
-        "11|5|9", "12|12|12", "13|12|13", "14|14|14", "15|15|15",
+        "11|5|9", "12|12|12", "13|12|13", "14|14|14", "15|15|15", "16|16|16",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -231,12 +231,14 @@ import Testing
       "SELECT EXISTS(SELECT 1 FROM qudo_cancellation), EXISTS(SELECT 1 FROM qudo_place)",
       // An enqueue or end of a keyed job of versions 12 to 14.
       "SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key_limit)",
+      // And one of version 15.
+      "SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key_rule)",
       // A claim of versions 5 to 11.
       "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(1, 1, 3, 3, 1, 1, 1, 1)",
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")
     }
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["15"])
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["16"])
   }
 
   @Test func aFailedMigrationLeavesTheFileAsItWas() throws {
@@ -390,7 +392,7 @@ import Testing
       UPDATE qudo_info SET value = 9 WHERE key = 'highest_id';
       """)
     let driver = try file.open(clock: clock)
-    #expect(try file.rows("SELECT key, most, stops FROM qudo_key_rule") == ["k|2|0"])
+    #expect(try file.rows("SELECT key, most, stops FROM qudo_key") == ["k|2|0"])
     #expect(try await driver.keyStops(nil, after: 0, limit: 9) == [])
     let jobs = try await driver.claim(demand()).jobs
     #expect(jobs.map(\.id) == [1, 2])
@@ -409,6 +411,38 @@ import Testing
     #expect(try await driver.claim(demand()).texts == ["held", "new"])
   }
 
+  @Test("a file of schema 15 gets rates of keys, and its rules of keys, stops and failures stay")
+  func keyRatesOfSchema15() async throws {
+    try make(version: 15)
+    try file.execute(
+      """
+      UPDATE qudo_job SET concurrency_key = 'k';
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, concurrency_key, payload)
+        VALUES (3, 1, 0, 1000, 900, 1, 0, 0, 0, 'k', CAST('held' AS BLOB));
+      INSERT INTO qudo_admitted(kind, key, job) VALUES(1, 'k', 1), (1, 'k', 2);
+      INSERT INTO qudo_held(kind, key, id) VALUES(1, 'k', 3);
+      INSERT INTO qudo_key_rule(kind, key, most, stops) VALUES(1, 'k', 2, 1);
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, codec, payload, concurrency_key,
+        concurrency_limit, concurrency_stops) VALUES (9, 1, 1, 950, 0, 1, 'broke', 0, 0, CAST('again' AS BLOB), 's', 2, 1);
+      INSERT INTO qudo_stop(failure, kind, key, job, at) VALUES(1, 1, 's', 9, 950);
+      UPDATE qudo_info SET value = 9 WHERE key = 'highest_id';
+      """)
+    let driver = try file.open(clock: clock)
+    #expect(try file.rows("SELECT key, most, stops, rate FROM qudo_key") == ["k|2|1|"])
+    #expect(try await driver.keyStops(nil, after: 0, limit: 9).map(\.key) == ["s"])
+    let jobs = try await driver.claim(demand()).jobs
+    #expect(jobs.map(\.id) == [1, 2])
+    var limited = job("new")
+    limited.concurrencyKey = ConcurrencyKey("k", limit: 2, rate: RateLimit(1, per: .seconds(60)))
+    _ = try await driver.insert([limited])
+    #expect(try file.rows("SELECT key, most, stops, rate FROM qudo_key") == ["k|2|0|1/60000000/1"])
+    _ = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    #expect(try await driver.claim(demand()).texts == ["held"])
+    #expect(try await driver.count() == [JobCount("a", delayed: 1, running: 1)])
+    #expect(try await driver.replay([1]) == [.replayed(11)])
+    #expect(try await driver.claim(demand()).texts == ["again"])
+  }
+
   @Test func theScriptMakesWhatAnOpeningMakes() async throws {
     await (try file.open(clock: clock)).close()
     let other = try TemporaryFile()
@@ -419,7 +453,7 @@ import Testing
     let driver = try other.open(clock: clock)
     #expect(
       try other.rows("SELECT version FROM qudo_schema") == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
       ])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }

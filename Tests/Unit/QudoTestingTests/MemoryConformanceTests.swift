@@ -7,6 +7,7 @@ import Testing
     .timeLimit(.minutes(5)),
     arguments: ConformanceSuite.cases(for: [
       .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups, .keyStops,
+      .keyRates,
     ])
   )
   func conforms(_ conformance: ConformanceCase) async throws {

@@ -16,7 +16,7 @@ import Testing
     let all: Capabilities = [
       .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
       .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys,
-      .groups, .keyStops,
+      .groups, .keyStops, .keyRates,
     ]
     #expect(ConformanceSuite.cases(for: all).count == ConformanceSuite.all.count)
     #expect(ConformanceSuite.cases(for: []).allSatisfy { $0.requires.isEmpty })

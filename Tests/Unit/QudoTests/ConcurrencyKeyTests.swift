@@ -35,6 +35,26 @@ import Testing
     #expect(FailureReason.allCases.filter(\.stopsKeys) == [.failed, .aborted, .lost])
   }
 
+  @Test("a database that knows no rates of keys refuses a job whose key has one, and no other")
+  func rateRefused() throws {
+    let rate = RateLimit(10, per: .seconds(60), burst: 3)
+    let jobs = [
+      NewJob("a", concurrencyKey: "k"), NewJob("a", concurrencyKey: ConcurrencyKey("k", rate: rate)),
+    ]
+    try Capabilities.concurrencyKeys.check(keysOf: [jobs[0]])
+    try ([.concurrencyKeys, .keyRates] as Capabilities).check(keysOf: jobs)
+    #expect {
+      try Capabilities.concurrencyKeys.check(keysOf: jobs)
+    } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    #expect(rate.text == "10/60000000/3")
+    #expect(try RateLimit(text: rate.text) == rate)
+    for text in ["", "1", "1/2", "1/2/3/4", "0/1/1", "1/1/0", "-1/1/1", "1/0/1", "2/1/1", "1/x/1", "1//1"] {
+      #expect {
+        _ = try RateLimit(text: text)
+      } throws: { ($0 as? QudoError)?.code == .corrupt }
+    }
+  }
+
   @Test("all jobs of a batch share the key of its options") func batch() throws {
     let options = EnqueueOptions(concurrencyKey: ConcurrencyKey("k", limit: 2))
     #expect(try options.part(1, of: 2).concurrencyKey == ConcurrencyKey("k", limit: 2))

@@ -186,6 +186,33 @@ import Testing
     #expect(my.clock.now().wall >= start.advanced(by: .seconds(30)))
   }
 
+  @Test("a job whose concurrency key has a rate throttles the key, and not its kind", .timeLimit(.minutes(5)))
+  func throttleOfAKey() async throws {
+    let begun = Log()
+    var jobs = ["1", "2", "other"].map { job($0) }
+    let key = ConcurrencyKey("k", limit: 2, rate: RateLimit(1, per: .milliseconds(1)))
+    for index in 0..<2 { jobs[index].concurrencyKey = key }
+    _ = try await driver.insert(jobs)
+    let start = my.clock.now().wall
+    let times = Locked<[String: Timestamp]>([:])
+    let handler = JobHandler("a") { [clock = my.clock] context in
+      let text = String(decoding: context.payload.bytes, as: UTF8.self)
+      times.withLock { $0[text] = clock.now().wall }
+      begun.add(text)
+      guard text == "1", begun.entries.count(where: { $0 == "1" }) == 1 else { return }
+      try await context.throttle(for: .seconds(30))
+      begun.add("throttled")
+      try context.snooze(for: .seconds(30))
+    }
+    let worker = try my.worker([handler])
+    async let summary = worker.workUntilEmpty()
+    await begun.count(3)
+    try await my.clock.passingSleeps(upTo: .seconds(60)) { await begun.count(5) }
+    #expect(try await summary.completed == 3)
+    #expect(begun.sorted == ["1", "1", "2", "other", "throttled"])
+    #expect(times.withLock { $0["other"] == start && ($0["2"] ?? start) >= start.advanced(by: .seconds(30)) })
+  }
+
   @Test("a job of a kind without a rate cannot throttle it")
   func throttleWithoutARate() async throws {
     _ = try await driver.insert([job("1")])
