@@ -50,8 +50,8 @@
 /// ``JobContext/throttle(for:)`` empties the bucket of the job's key. The bucket outlives the jobs: if the key has none left and gets one a
 /// moment later, its tokens are as they were. The database forgets a bucket some time after it is full again.
 ///
-/// A key that no job has, that is not stopped and whose bucket is full takes no space in the database. Each database has its own keys: with several databases,
-/// jobs of one key in two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
+/// A key that no job has, that is not stopped and whose bucket is full takes no space in the database. Each database has its own keys:
+/// with several databases, jobs of one key in two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
 ///
 /// See the examples `Tests/Examples/Sources/Ordered`, `RatePerKey` and `StopAfterFailure`.
 public struct ConcurrencyKey: Hashable, Sendable {

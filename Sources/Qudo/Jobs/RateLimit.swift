@@ -3,9 +3,10 @@
 ///     JobPolicy(rate: RateLimit(10, per: .seconds(1)))
 ///     ConcurrencyKey("customer-7", limit: 4, rate: RateLimit(10, per: .seconds(60)))
 ///
-/// Each database has a token bucket per kind, and one per concurrency key with a rate. A bucket holds at most ``burst`` tokens and gains one every ``period`` / ``count``, rounded up
-/// to whole microseconds. Each claimed job takes one. So over any time of n periods at most ``burst`` + n × ``count`` jobs begin: after
-/// a pause, a burst, and then one job after the other. For evenly spaced jobs, choose a burst of 1.
+/// Each database has a token bucket per kind with a rate, and one per concurrency key with a rate. A bucket holds at most ``burst`` tokens
+/// and gains one every ``period`` / ``count``, rounded up to whole microseconds. Each claimed job takes one. So over any time of n periods
+/// at most ``burst`` + n × ``count`` jobs begin: after a pause, a burst, and then one job after the other. For evenly spaced jobs, choose
+/// a burst of 1.
 public struct RateLimit: Hashable, Sendable {
   /// The number of jobs in a ``period``, 1 or more.
   public var count: Int
