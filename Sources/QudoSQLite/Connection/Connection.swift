@@ -15,7 +15,7 @@ final class Connection {
   var waitingCounts: WaitingCounts { cache.waitingCounts }
   /// Facts about the file that save small commits the statements that usually find nothing.
   var hints: FileHints {
-    get { cache.hints }
+    _read { yield cache.hints }
     _modify { yield &cache.hints }
   }
   /// Prepared statements by their text, and, for literals, by the literal's address, which is faster to look up.
