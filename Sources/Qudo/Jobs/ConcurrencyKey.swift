@@ -43,7 +43,7 @@
 ///     ConcurrencyKey("customer-7", limit: 4, rate: RateLimit(10, per: .seconds(60)))
 ///
 /// Each begin takes a token from the key's bucket, that of a retry too. If a claim reaches a ready job and the bucket is empty, the job
-/// keeps its place in the key and is delayed (``JobState/delayed``) until a token is due for it: it counts no attempt, and no hook hears of
+/// keeps its place in the key and is delayed (``JobState/delayed``) until the next token is due: it counts no attempt, and no hook hears of
 /// it. So the jobs of other keys and kinds begin meanwhile, and a key that waits costs their claims nothing. A job that was claimed and did
 /// not begin gives its token back. If the kind has a rate as well (``JobPolicy/rate``), a job needs a token of both.
 ///
@@ -57,7 +57,7 @@
 public struct ConcurrencyKey: Hashable, Sendable {
   /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes. Each kind has its own keys.
   public var key: String
-  /// The maximum number of admitted jobs, from 1 to 1,000. Default: 1.
+  /// The maximum number of admitted jobs, from 1 to 1,000, or to 100 with a ``rate``. Default: 1.
   ///
   /// The limit of the newest enqueue of the key counts, until no job of the key is left. If it raises the limit, more held
   /// jobs are admitted at once; if it lowers the limit, none is admitted until fewer than that are. An enqueue that meets
@@ -98,6 +98,8 @@ public struct ConcurrencyKey: Hashable, Sendable {
 
   /// The limits that can be given.
   package static let limits = 1...1000
+  /// The highest limit of a key with a rate: each token moves the admitted jobs that wait for one.
+  package static let highestLimitWithRate = 100
 }
 
 extension ConcurrencyKey {
@@ -129,7 +131,14 @@ extension ConcurrencyKey {
       throw QudoError(
         .invalidArgument, "the limit \(limit) of the concurrency key is outside 1 to 1000: give one inside")
     }
-    try rate?.checkForKey()
+    guard let rate else { return }
+    try rate.checkForKey()
+    guard limit <= Self.highestLimitWithRate else {
+      throw QudoError(
+        .invalidArgument,
+        "the limit \(limit) of the concurrency key is above 100, which is too high for a key with a rate: give 1 to 100"
+      )
+    }
   }
 }
 

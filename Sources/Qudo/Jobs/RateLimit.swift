@@ -225,52 +225,32 @@ package struct RatedClaim: Sendable {
   }
 }
 
-/// What a database stores of a concurrency key with a rate.
-package struct KeyBucket: Hashable, Sendable {
-  package var bucket: RateBucket
-  /// The time that the last job of the key got that waits for a token; 0 for none. The next one comes after it.
-  package var lastDue: Int64
-
-  /// Creates a full bucket, for which no job waits.
-  package init() { self.init(RateBucket(), lastDue: 0) }
-
-  package init(_ bucket: RateBucket, lastDue: Int64) { (self.bucket, self.lastDue) = (bucket, lastDue) }
-}
-
 /// A concurrency key with a rate in one claim.
 ///
-/// The ready jobs of the key that the claim reaches take a token each, in their order. Those that find none are late: they are delayed
-/// until a token is due for them, each until another one, so that they do not come back all at once.
+/// The ready jobs of the key that the claim reaches take a token each, in their order. Those that find none are *late*: they are delayed
+/// until the next token is due. Then they come back together, in their order: the first one takes the token, and the others are delayed
+/// again. So no token waits for a job that was cancelled, and a new job overtakes none. It costs a move for each admitted job and token,
+/// and so a key with a rate admits few jobs: see ``ConcurrencyKey/limit``.
 package struct RatedKey: Sendable {
   private let rate: RateLimit
-  private let spacing: Int64
   private let now: Int64
-  /// What the database is to store: see ``isChanged``.
-  package private(set) var state: KeyBucket
+  private let allowed: Int
   /// The bucket before the jobs of the claim take tokens.
-  private let before: RateBucket
+  package let before: RateBucket
+  /// The bucket to store if the claim delays no job.
+  package private(set) var bucket: RateBucket
+  /// Whether ``before`` must be stored, even if no token is taken: see ``RateBucket/isAhead(of:now:)``.
+  package let isAhead: Bool
   /// The number of jobs that take a token.
   package private(set) var taken = 0
-  private let allowed: Int
-  /// Whether ``state`` must be written.
-  package private(set) var isChanged: Bool
 
-  package init(_ rate: RateLimit, _ state: KeyBucket, now: Timestamp) {
-    var state = state
-    isChanged = state.bucket.isAhead(of: rate, now: now.microseconds)
-    if isChanged {
-      state.bucket.take(0, rate, now: now.microseconds)
-      // It is in the future of another clock, or by another rate.
-      state.lastDue = 0
-    }
-    (self.rate, self.state, before) = (rate, state, state.bucket)
-    self.now = now.microseconds
-    spacing = rate.spacing ?? 0
-    allowed = state.bucket.tokens(rate, now: now.microseconds)
+  package init(_ rate: RateLimit, _ stored: RateBucket, now: Timestamp) {
+    (self.rate, self.now, bucket) = (rate, now.microseconds, stored)
+    isAhead = bucket.isAhead(of: rate, now: self.now)
+    if isAhead { bucket.take(0, rate, now: self.now) }
+    before = bucket
+    allowed = bucket.tokens(rate, now: self.now)
   }
-
-  /// What the database is to store if the claim chooses again, because some jobs are late.
-  package var stateWithoutTokens: KeyBucket { KeyBucket(before, lastDue: state.lastDue) }
 
   /// Gives the next job of the key a token.
   ///
@@ -282,24 +262,8 @@ package struct RatedKey: Sendable {
   }
 
   /// Takes the tokens out of the bucket. Call it once, after the last ``take()``.
-  package mutating func takeTokens() {
-    guard taken > 0 else { return }
-    state.bucket.take(taken, rate, now: now)
-    isChanged = true
-  }
+  package mutating func takeTokens() { if taken > 0 { bucket.take(taken, rate, now: now) } }
 
-  /// Returns when the next late job comes back. Call it after ``takeTokens()``, for each of them.
-  ///
-  /// It is after the last one that waits; but jobs that waited may have been cancelled, so it is no later than if all other admitted jobs
-  /// waited.
-  ///
-  /// - Parameter admitted: The number of admitted jobs of the key. No more than these wait.
-  package mutating func nextTime(admitted: Int) -> Int64 {
-    let first = now.clampedPlus(max(1, state.bucket.wait(rate, now: now) ?? 1))
-    let last = first.clampedPlus(spacing.clampedTimes(Int64(max(0, admitted - 1))))
-    let time = max(first, min(state.lastDue.clampedPlus(spacing), last))
-    state.lastDue = time
-    isChanged = true
-    return time
-  }
+  /// When the late jobs come back. Ask after ``takeTokens()``.
+  package var nextToken: Int64 { now.clampedPlus(max(1, bucket.wait(rate, now: now) ?? 1)) }
 }

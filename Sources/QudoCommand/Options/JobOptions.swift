@@ -70,15 +70,16 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      With --concurrency-key, the maximum number of its jobs that run at the same time, from 1 to 1000; the newest \
-      enqueue decides for all jobs of the key. Default: 1.
+      With --concurrency-key, the maximum number of its jobs that run at the same time, from 1 to 1000, or to 100 \
+      with --key-rate; the newest enqueue decides for all jobs of the key. Default: 1.
       """, valueName: "number"))
   var keyLimit: Int?
   @Option(
     help: ArgumentHelp(
       """
       With --concurrency-key, the maximum rate at which its jobs begin, such as 10/1m for 10 jobs per minute, in all workers of the \
-      database; that of the newest enqueue counts for all. Default: none.
+      database; the newest enqueue decides for all jobs of the key, but one that already waits for its token waits until then. Default: \
+      none.
       """, valueName: "number/duration"),
     transform: { try RateLimit(parsing: $0) })
   var keyRate: RateLimit?

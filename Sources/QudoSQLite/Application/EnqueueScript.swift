@@ -158,13 +158,13 @@ struct EnqueueScript {
     if let rate = key.rate {
       add(
         """
-        INSERT INTO qudo_key_rate(kind, key, rate, full_at, written_at, spacing, throttled_until, last_due)
-        SELECT kind, concurrency_key, ?, 0, 0, 0, 0, 0 FROM qudo_job WHERE id = \(Self.newJob)
+        INSERT INTO qudo_key_rate(kind, key, rate, full_at, written_at, spacing, throttled_until)
+        SELECT kind, concurrency_key, ?, 0, 0, 0, 0 FROM qudo_job WHERE id = \(Self.newJob)
         ON CONFLICT(kind, key) DO UPDATE SET rate = excluded.rate
         """, [.text(rate.text)])
     } else {
       add(
-        "UPDATE qudo_key_rate SET rate = NULL, last_due = 0 WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
+        "UPDATE qudo_key_rate SET rate = NULL WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
         name)
     }
     add(

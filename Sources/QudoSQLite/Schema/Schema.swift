@@ -67,7 +67,7 @@ enum Schema {
     DROP TABLE qudo_key_rule;
     CREATE TABLE qudo_key_rate(
       kind INTEGER NOT NULL, key TEXT NOT NULL, rate TEXT, full_at INTEGER NOT NULL, written_at INTEGER NOT NULL,
-      spacing INTEGER NOT NULL, throttled_until INTEGER NOT NULL, last_due INTEGER NOT NULL,
+      spacing INTEGER NOT NULL, throttled_until INTEGER NOT NULL,
       PRIMARY KEY(kind, key)) WITHOUT ROWID;
     CREATE INDEX qudo_key_rate_full ON qudo_key_rate(full_at) WHERE rate IS NULL;
     ALTER TABLE qudo_failure ADD COLUMN concurrency_rate TEXT;

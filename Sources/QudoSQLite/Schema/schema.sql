@@ -123,7 +123,6 @@ CREATE TABLE qudo_key_rate(
   written_at INTEGER NOT NULL,
   spacing INTEGER NOT NULL,
   throttled_until INTEGER NOT NULL,
-  last_due INTEGER NOT NULL,          -- the due time that the last job got that waits for a token; 0: none
   PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE INDEX qudo_key_rate_full ON qudo_key_rate(full_at) WHERE rate IS NULL;
 

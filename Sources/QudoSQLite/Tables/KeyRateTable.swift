@@ -10,7 +10,7 @@ struct KeyRateTable {
   struct Rated {
     let key: NumberedKey
     let rate: RateLimit
-    let state: KeyBucket
+    let bucket: RateBucket
   }
 
   func hasAny() throws(QudoError) -> Bool {
@@ -24,14 +24,14 @@ struct KeyRateTable {
   func setRate(_ rate: RateLimit?, of key: NumberedKey) throws(QudoError) {
     guard let rate else {
       return try connection.run(
-        "UPDATE qudo_key_rate SET rate = NULL, last_due = 0 WHERE kind = ? AND key = ?", .integer(key.kind),
+        "UPDATE qudo_key_rate SET rate = NULL WHERE kind = ? AND key = ?", .integer(key.kind),
         .text(key.text)
       )
     }
     connection.cache.hasKeyRates = true
     try connection.run(
       """
-      INSERT INTO qudo_key_rate(kind, key, rate, full_at, written_at, spacing, throttled_until, last_due) VALUES(?, ?, ?, 0, 0, 0, 0, 0)
+      INSERT INTO qudo_key_rate(kind, key, rate, full_at, written_at, spacing, throttled_until) VALUES(?, ?, ?, 0, 0, 0, 0)
       ON CONFLICT(kind, key) DO UPDATE SET rate = excluded.rate
       """, .integer(key.kind), .text(key.text), .text(rate.text))
   }
@@ -41,29 +41,27 @@ struct KeyRateTable {
     var found: Rated?
     try connection.each(
       """
-      SELECT r.kind, r.key, r.rate, r.full_at, r.written_at, r.spacing, r.throttled_until, r.last_due
+      SELECT r.kind, r.key, r.rate, r.full_at, r.written_at, r.spacing, r.throttled_until
       FROM qudo_job AS j CROSS JOIN qudo_key_rate AS r ON r.kind = j.kind AND r.key = j.concurrency_key
       WHERE j.id = ? AND r.rate IS NOT NULL
       """, .integer(job)
     ) { row throws(QudoError) in
       guard let rate = try row.rate(2) else { return }
-      let bucket = RateBucket(
-        fullAt: row.integer(3), writtenAt: row.integer(4), spacing: row.integer(5),
-        throttledUntil: row.integer(6))
       found = Rated(
         key: NumberedKey(kind: row.integer(0), text: row.text(1)), rate: rate,
-        state: KeyBucket(bucket, lastDue: row.integer(7)))
+        bucket: RateBucket(
+          fullAt: row.integer(3), writtenAt: row.integer(4), spacing: row.integer(5),
+          throttledUntil: row.integer(6)))
     }
     return found
   }
 
   /// Stores the bucket of a key that has one.
-  func set(_ state: KeyBucket, of key: NumberedKey) throws(QudoError) {
+  func set(_ bucket: RateBucket, of key: NumberedKey) throws(QudoError) {
     try connection.run(
-      """
-      UPDATE qudo_key_rate SET full_at = ?, written_at = ?, spacing = ?, throttled_until = ?, last_due = ? WHERE kind = ? AND key = ?
-      """, .integer(state.bucket.fullAt), .integer(state.bucket.writtenAt), .integer(state.bucket.spacing),
-      .integer(state.bucket.throttledUntil), .integer(state.lastDue), .integer(key.kind), .text(key.text))
+      "UPDATE qudo_key_rate SET full_at = ?, written_at = ?, spacing = ?, throttled_until = ? WHERE kind = ? AND key = ?",
+      .integer(bucket.fullAt), .integer(bucket.writtenAt), .integer(bucket.spacing),
+      .integer(bucket.throttledUntil), .integer(key.kind), .text(key.text))
   }
 
   /// Gives back the token of a job, if its key has a bucket: see ``RateBucket/giveBack(_:)``.

@@ -41,25 +41,25 @@ extension Transaction {
     var late: [(job: Int64, key: NumberedKey)] = []
     for (job, _) in order.chosen {
       guard let rated = try keyRateTable.rated(job.id) else { continue }
-      var key = keys[rated.key] ?? RatedKey(rated.rate, rated.state, now: now.wall)
+      var key = keys[rated.key] ?? RatedKey(rated.rate, rated.bucket, now: now.wall)
       if !key.take() { late.append((job.id, rated.key)) }
       keys[rated.key] = key
     }
     for key in keys.keys { keys[key]?.takeTokens() }
     for (job, key) in late {
-      let admitted = try placeTable.count(key, atMost: Self.mostAdmitted)
-      if let due = keys[key]?.nextTime(admitted: admitted) { try postpone(job, of: key.kind, until: due) }
+      if let token = keys[key]?.nextToken { try postpone(job, of: key.kind, until: token) }
     }
-    let written = Set(late.map(\.key))
-    for (key, rated) in keys where late.isEmpty ? rated.isChanged : written.contains(key) {
-      try keyRateTable.set(late.isEmpty ? rated.state : rated.stateWithoutTokens, of: key)
+    for (key, rated) in keys {
+      if late.isEmpty {
+        if rated.taken > 0 || rated.isAhead { try keyRateTable.set(rated.bucket, of: key) }
+      } else if rated.isAhead {
+        // The claim chooses again.
+        try keyRateTable.set(rated.before, of: key)
+      }
     }
     if !keys.isEmpty { try keyRateTable.deleteFull(now.wall, atMost: Self.pageSize) }
     return late.count
   }
-
-  /// More jobs of a key are never admitted, except by replays of failures that stopped it.
-  private static let mostAdmitted = 10_000
 
   /// Delays a ready job. It keeps its place in its key.
   private func postpone(_ id: Int64, of kind: Int64, until due: Int64) throws(QudoError) {
@@ -87,9 +87,9 @@ extension Transaction {
   /// Lets no job begin of the concurrency key of a job, if it has a rate.
   func throttle(keyOf job: Int64, for duration: Duration) throws(QudoError) -> Bool {
     guard try hasKeyRates(), let rated = try keyRateTable.rated(job) else { return false }
-    var state = rated.state
-    state.bucket.throttle(rated.rate, for: duration, now: now.wall.microseconds)
-    try keyRateTable.set(state, of: rated.key)
+    var bucket = rated.bucket
+    bucket.throttle(rated.rate, for: duration, now: now.wall.microseconds)
+    try keyRateTable.set(bucket, of: rated.key)
     return true
   }
 

@@ -39,22 +39,23 @@ extension MemoryDatabase {
       var late: [Row] = []
       for row in chosen.compactMap({ jobs[$0.0.id] }) {
         guard let key = row.key, let rate = keyRules[key]?.rate else { continue }
-        var rated = keys[key] ?? RatedKey(rate, keyBuckets[key] ?? KeyBucket(), now: now.wall)
+        var rated = keys[key] ?? RatedKey(rate, keyBuckets[key] ?? RateBucket(), now: now.wall)
         if !rated.take() { late.append(row) }
         keys[key] = rated
       }
       for key in keys.keys { keys[key]?.takeTokens() }
       for row in late {
-        guard let key = row.key else { continue }
-        let admitted = jobs.values.count { $0.key == key && !$0.isHeld }
-        guard let time = keys[key]?.nextTime(admitted: admitted) else { continue }
-        postpone(row, until: Timestamp(microseconds: time), now)
-        keyBuckets[key] = keys[key]?.stateWithoutTokens
+        guard let key = row.key, let token = keys[key]?.nextToken else { continue }
+        postpone(row, until: Timestamp(microseconds: token), now)
       }
-      if late.isEmpty {
-        for (key, rated) in keys where rated.isChanged { keyBuckets[key] = rated.state }
-        return chosen
+      for (key, rated) in keys {
+        if late.isEmpty {
+          if rated.taken > 0 || rated.isAhead { keyBuckets[key] = rated.bucket }
+        } else if rated.isAhead {
+          keyBuckets[key] = rated.before
+        }
       }
+      if late.isEmpty { return chosen }
       moved += late.count
     }
     return nil
@@ -71,7 +72,7 @@ extension MemoryDatabase {
   /// Lets no job begin of the key of a job, if it has a rate.
   mutating func throttle(keyOf job: Int64, for duration: Duration, now: ClockReading) -> Bool {
     guard let key = jobs[job]?.key, let rate = keyRules[key]?.rate else { return false }
-    keyBuckets[key, default: KeyBucket()].bucket.throttle(
+    keyBuckets[key, default: RateBucket()].throttle(
       rate, for: duration, now: now.wall.microseconds)
     return true
   }

@@ -114,7 +114,7 @@ struct MemoryDatabase {
   /// The final failures that stop concurrency keys, oldest first.
   var keyStops: [(key: KeyOfKind, stop: KeyStop)] = []
   /// The token buckets of concurrency keys that have a rate, or had one. They outlive the keys' jobs.
-  var keyBuckets: [KeyOfKind: KeyBucket] = [:]
+  var keyBuckets: [KeyOfKind: RateBucket] = [:]
   /// Whether a job ever had a group.
   var hasGroups = false
   /// Whether a held job was admitted, or a ready one delayed until there is a token for it: workers are to claim, or to learn when.
@@ -284,7 +284,6 @@ struct MemoryDatabase {
   /// Sets or removes the rule of a key. Its bucket stays.
   private mutating func setRule(_ rule: KeyRule?, of key: KeyOfKind) {
     keyRules[key] = rule
-    if rule?.rate == nil { keyBuckets[key]?.lastDue = 0 }
   }
 
   private func isStopped(_ key: KeyOfKind) -> Bool { keyStops.contains { $0.key == key } }

@@ -6,7 +6,7 @@ extension MemoryDatabase {
       guard let row = row(of: settlement.lease) else { return .leaseLost }
       if !settlement.hasBegun, case .released = settlement.outcome {
         buckets[row.kind]?.giveBack(1)
-        if let key = row.key { keyBuckets[key]?.bucket.giveBack(1) }
+        if let key = row.key { keyBuckets[key]?.giveBack(1) }
       }
       if row.cancelReason != nil, !settlement.outcome.completes {
         end(cancelled: row, now: now)
