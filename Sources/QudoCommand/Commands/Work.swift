@@ -153,23 +153,22 @@ struct Work: AsyncParsableCommand {
   private func rates() throws -> [Kind: RateLimit] {
     var rates: [Kind: RateLimit] = [:]
     for text in rate {
-      // A kind may contain an equals sign or a slash, a rate cannot.
-      guard let sign = text.lastIndex(of: "="), sign > text.startIndex,
-        let slash = text[sign...].firstIndex(of: "/"), let count = Int(text[text.index(after: sign)..<slash]),
-        count >= 1, let period = try? Duration(parsing: String(text[text.index(after: slash)...]))
-      else {
+      // A kind may contain an equals sign, a rate cannot.
+      guard let sign = text.lastIndex(of: "="), sign > text.startIndex else {
         throw ValidationError(
           "--rate \(SafeText.terminalSafe(text)) is not KIND=NUMBER/DURATION with 1 or more, such as mail=10/1s"
         )
       }
       let kind = Kind(String(text[..<sign]))
-      do {
-        try JobPolicy(rate: RateLimit(count, per: period)).check(kind)
+      let limit: RateLimit
+      do throws(QudoError) {
+        limit = try RateLimit(parsing: String(text[text.index(after: sign)...]))
+        try JobPolicy(rate: limit).check(kind)
       } catch {
         throw ValidationError(
           "--rate \(SafeText.terminalSafe(text)): \(SafeText.terminalSafe(error.message))")
       }
-      guard rates.updateValue(RateLimit(count, per: period), forKey: kind) == nil else {
+      guard rates.updateValue(limit, forKey: kind) == nil else {
         throw ValidationError("--rate \(SafeText.terminalSafe(text)) is the second one of its kind")
       }
     }

@@ -198,11 +198,13 @@ struct JobOptions: ParsableArguments {
 extension RateLimit {
   /// Parses a number and a duration, such as `10/1m`.
   ///
-  /// - Throws: `ValidationError`.
-  init(parsing text: String) throws {
-    guard let slash = text.firstIndex(of: "/"), let count = Int(text[..<slash]), count >= 1,
-      let period = try? Duration(parsing: String(text[text.index(after: slash)...]))
-    else { throw ValidationError("give NUMBER/DURATION with 1 or more, such as 10/1m") }
-    self.init(count, per: period)
+  /// - Throws: ``QudoError/Code/invalidArgument``.
+  init(parsing text: String) throws(QudoError) {
+    guard let slash = text.firstIndex(of: "/"), let count = Int(text[..<slash]), count >= 1 else {
+      throw QudoError(
+        .invalidArgument,
+        "'\(text.prefix(40))' is not NUMBER/DURATION with 1 or more: write for example 10/1m")
+    }
+    self.init(count, per: try Duration(parsing: String(text[text.index(after: slash)...])))
   }
 }

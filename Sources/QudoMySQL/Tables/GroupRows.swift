@@ -179,7 +179,7 @@ extension Transaction {
     where isReady: (Candidate) -> Bool = { _ in true }
   ) throws(QudoError) -> [Candidate] {
     let known = try groups(of: jobs.filter { isReady($0) && $0.mayBeGrouped }.map(\.id))
-    // Those of which the driver has seen no job before count, too: the job without a group that is behind such a job takes a turn.
+    // Once one of these jobs has a group, the later ones of its kind take turns, even if the driver has not seen the group before.
     let grouped = kinds.control.withLock { $0.grouped }.union(
       jobs.lazy.filter { known[$0.id]?.name.isEmpty == false }.map(\.kind))
     let turns = jobs.filter { isReady($0) && ($0.mayBeGrouped || grouped.contains($0.kind)) }
