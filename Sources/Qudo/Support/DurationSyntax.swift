@@ -7,7 +7,8 @@ extension Duration {
   /// - Throws: ``QudoError/Code/invalidArgument`` for any other text, and for more than 100,000 days.
   package init(parsing text: String) throws(QudoError) {
     let refusal = QudoError(
-      .invalidArgument, "'\(text.prefix(40))' is not a duration: write for example 500ms, 90s, 1h30m or 2d")
+      .invalidArgument,
+      "'\(text.prefix(40))' is not a duration of at most 100000d: write for example 500ms, 90s, 1h30m or 2d")
     var rest = Substring(text).utf8[...]
     var total: Int64 = 0
     var last = Int64.max
