@@ -18,9 +18,10 @@ final class Connection {
     _read { yield cache.hints }
     _modify { yield &cache.hints }
   }
-  /// Prepared statements by their text, and, for literals, by the literal's address, which is faster to look up.
+  /// Prepared statements by their text.
   private var statements: [String: Statement] = [:]
-  private var literals: [UnsafePointer<UInt8>: Statement] = [:]
+  /// The same statements by the addresses of literals, which are faster to look up.
+  private let literals: LiteralStatements
   private var walPageCount: UnsafeMutablePointer<Int32>?
   /// The key at which the next check for expired receipts begins; nil before the first check.
   var receiptCursor: [UInt8]?
@@ -55,6 +56,7 @@ final class Connection {
     }
     self.handle = handle
     isBorrowed = false
+    literals = LiteralStatements(isSmall: false)
     cache = ConnectionCache(handle)
   }
 
@@ -62,6 +64,7 @@ final class Connection {
   init(borrowing handle: OpaquePointer) {
     self.handle = handle
     isBorrowed = true
+    literals = LiteralStatements(isSmall: true)
     cache = ConnectionCache()
   }
 
@@ -88,7 +91,7 @@ final class Connection {
   func finalizeStatements() {
     for statement in statements.values { sqlite3_finalize(statement.handle) }
     statements = [:]
-    literals = [:]
+    literals.removeAll()
   }
 
   /// Drops all hints if another connection changed the file. Call it at the beginning of a transaction.
@@ -242,9 +245,14 @@ final class Connection {
 
   @inline(__always)
   func statement(_ sql: StaticString) throws(QudoError) -> Statement {
-    if let statement = literals[sql.utf8Start] { return statement }
-    let statement = try statement("\(sql)")
-    literals[sql.utf8Start] = statement
+    if let statement = literals.statement(sql.utf8Start) { return statement }
+    return try prepare(sql)
+  }
+
+  @inline(never)
+  private func prepare(_ literal: StaticString) throws(QudoError) -> Statement {
+    let statement = try statement("\(literal)")
+    literals.insert(statement, for: literal.utf8Start)
     return statement
   }
 
