@@ -58,7 +58,7 @@ struct ClaimReading {
       takesTime && !view.looks && !readsPauses && !armed.isEmpty
         && (1...Self.mostWithTime).contains(request.limit)
       ? transaction.time : nil
-    if time == nil { self.view = view.askingForEnds() }
+    if time == nil { self.view = view.asking() }
   }
 
   private func sweepStatements(from view: ScanCursors.View) -> [SQL] {
@@ -208,15 +208,16 @@ struct ClaimReading {
   ) throws(QudoError) -> NextTimes {
     guard time != nil else { return NextTimes(try take(&rest).next()) }
     guard let rows = rest.first, let row = rows.next() else {
-      view = view.askingForEnds()
+      view = view.asking()
       return NextTimes(try transaction.read([view.next], clock: .statement(0)).first?.next())
     }
     rows.rewind()
     // A claim that finds fewer jobs than it wants may be the last for some time, and a job that may have expired must be looked at.
-    guard view.trustsNoEndsUntil != nil, rows.count < request.limit || Self.mayExpire(rows) else {
-      return NextTimes(row, at: 5)
+    guard let trust = view.trust else { return NextTimes(row, at: 5) }
+    guard rows.count < request.limit || Self.mayExpire(rows) else {
+      return NextTimes(row, at: 5, trust)
     }
-    view = view.askingForEnds()
+    view = view.asking()
     transaction.useTime()
     return NextTimes(try transaction.read([view.next]).first?.next())
   }
@@ -285,9 +286,10 @@ struct NextTimes {
   let hasPauses: Bool
   let hasMarks: Bool
 
-  init(_ row: Row?, at column: Int = 1) {
-    due = Self.time(row, column)
-    end = Self.time(row, column + 1)
+  /// - Parameter trust: What the claim did not ask for.
+  init(_ row: Row?, at column: Int = 1, _ trust: ScanCursors.Trust? = nil) {
+    due = trust?.due ?? Self.time(row, column)
+    end = trust?.end ?? Self.time(row, column + 1)
     hasPauses = Self.time(row, column + 2) != nil
     hasMarks = Self.time(row, column + 3) != nil
     expiry = Self.time(row, column + 4)
@@ -338,10 +340,13 @@ struct ClaimFindings {
   /// Whether the sweep left no expired lease and no due delayed job.
   let isSwept: Bool
 
+  /// The time of the claim, if no job that was due by then is left delayed; nil if the sweep was incomplete, or the claim did not ask.
+  func sweptUntil(_ now: Timestamp) -> Int64? { isSwept && view.trust == nil ? now.microseconds : nil }
+
   /// Returns the first expiry among the leases that the claim did not recover; nil if the sweep was
-  /// incomplete. Without any such lease it returns now, because every new lease expires later.
+  /// incomplete, or the claim did not ask. Without any such lease it returns now, because every new lease expires later.
   func firstEnd(_ now: Timestamp) -> Int64? {
-    guard isSwept else { return nil }
+    guard isSwept, view.trust == nil else { return nil }
     guard let end = next.end else { return now.microseconds }
     return hasSwept ? min(end, now.microseconds) : end
   }

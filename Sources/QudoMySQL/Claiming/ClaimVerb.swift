@@ -83,11 +83,9 @@ extension Transaction {
     let claim = try claim(plan, findings, ended, nextToken, next: isKnown ? findings.next : nil)
     cursors.withLock { cursors in
       cursors.claimed(
-        from: reading.view, took: took, look: findings.look, due: findings.isSwept ? now.microseconds : nil,
+        from: reading.view, took: took, look: findings.look, due: findings.sweptUntil(now),
         ends: findings.firstEnd(now), last: plan.last, .now)
-      if findings.view.trustsNoEndsUntil == nil {
-        cursors.asked(findsEnds: findings.next.hasMarks || findings.next.expiry != nil, .now)
-      }
+      if findings.view.trust == nil, isKnown, !entries.endTrust { cursors.asked(findings.next, now, .now) }
       cursors.sweeps = findings.hadToSweep
       cursors.fills = plan.chosen.count >= request.limit
     }
@@ -161,7 +159,7 @@ extension Transaction {
     // Read the marks last, so that the jobs that this transaction ends are not among them.
     let marks = claimed.looksForMarks ? [CancelMarks.jobs] : []
     var view = view
-    if next == nil { view = view.askingForEnds() }
+    if next == nil { view = view.asking() }
     // By now they are handled, or others handle them.
     view.expiriesAfter = now.microseconds
     let rows = try commit(reading: reads + marks + (next == nil ? [view.next] : []))
@@ -176,8 +174,8 @@ extension Transaction {
       jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered, cancelling: cancelling)
     var times = next ?? NextTimes(rows.last?.next())
     if let expiry = times.expiry { times.due = min(times.due ?? expiry, expiry) }
-    // The worker looks again when the claims stop to trust that there is no expiry.
-    if next != nil, let until = view.trustsNoEndsUntil {
+    // The worker looks again when the claims stop to trust.
+    if next != nil, let until = view.trust?.until {
       let look = now.advanced(by: until - .now).microseconds
       times.due = min(times.due ?? look, look)
     }

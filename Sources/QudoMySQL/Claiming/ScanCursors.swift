@@ -27,8 +27,8 @@ struct ScanCursors {
   /// How long the driver waits before it tries bounds again that were of no use.
   static let rest = Duration.seconds(10)
   static let shortestPause = Duration.milliseconds(250)
-  /// How long the claims after one that found neither marks of cancelled jobs nor expiries leave these out, if they find as many jobs as
-  /// they want. The two subqueries would cost such a claim of one job 2 % of its time. A job that has expired does not begin all the same.
+  /// How long claims that find as many jobs as they want trust one that found nothing else to do within that time: see ``Trust``. The four
+  /// subqueries would cost such a claim of one job 4 % of its time. A job that has expired does not begin all the same.
   static let trust = Duration.milliseconds(50)
 
   /// Returns the time until the next look below the bounds. Looks then take a twentieth of the time, and two
@@ -67,8 +67,8 @@ struct ScanCursors {
     fileprivate(set) var looks = false
     /// The time up to which expiries do not count; nil to count all of them.
     var expiriesAfter: Int64?
-    /// Until when the claim trusts that there are no marks of cancelled jobs and no expiries; nil if it asks for them.
-    fileprivate(set) var trustsNoEndsUntil: ContinuousClock.Instant?
+    /// What the claim does not ask for; nil if it asks for everything.
+    fileprivate(set) var trust: Trust?
     /// The cursors' `age` when the view was requested.
     fileprivate var age: UInt64 = 0
     var isWhole: Bool { ready.isEmpty && due == nil && ends == nil }
@@ -99,33 +99,31 @@ struct ScanCursors {
     var next: SQL { "SELECT @n, \(times)" }
 
     /// Five columns: the next due time and the next lease expiry; whether there are pauses, and marks of cancelled
-    /// jobs; and the next expiry of a job. The last two are "none" if the claim trusts that.
+    /// jobs; and the next expiry of a job. All but the pauses are "none" if the claim trusts.
     var times: SQL {
-      if due == nil, ends == nil {
-        if trustsNoEndsUntil != nil { return Self.unboundTimes + Self.noEnds }
-        if expiriesAfter == nil { return Self.unboundTimes + Self.allEnds }
-      }
+      if trust != nil { return Self.onlyPauses }
+      if due == nil, ends == nil, expiriesAfter == nil { return Self.unboundTimes }
       return "\(NextTimes.least("due", "qudo_delayed"))\(due.map { " WHERE due >= \($0)" } ?? "" as SQL)), "
         + "\(NextTimes.least("ends", "qudo_running"))\(ends.map { " WHERE ends >= \($0)" } ?? "" as SQL)), "
-        + "\(NextTimes.least("kind", "qudo_pause")))"
-        + (trustsNoEndsUntil != nil
-          ? Self.noEnds
-          : ", \(NextTimes.least("job", "qudo_cancel"))), \(NextTimes.least("expires", "qudo_expiry"))\(expiriesAfter.map { " WHERE expires > \($0)" } ?? "" as SQL))")
+        + "\(NextTimes.least("kind", "qudo_pause"))), \(NextTimes.least("job", "qudo_cancel"))), "
+        + "\(NextTimes.least("expires", "qudo_expiry"))\(expiriesAfter.map { " WHERE expires > \($0)" } ?? "" as SQL))"
     }
 
     private static let unboundTimes: SQL =
       """
       \(NextTimes.least("due", "qudo_delayed"))), \(NextTimes.least("ends", "qudo_running"))), \
-      \(NextTimes.least("kind", "qudo_pause")))
+      \(NextTimes.least("kind", "qudo_pause"))), \(NextTimes.least("job", "qudo_cancel"))), \
+      \(NextTimes.least("expires", "qudo_expiry")))
       """
-    private static let allEnds: SQL =
-      ", \(NextTimes.least("job", "qudo_cancel"))), \(NextTimes.least("expires", "qudo_expiry")))"
-    private static let noEnds: SQL = ", \(NextTimes.never), \(NextTimes.never)"
+    private static let onlyPauses: SQL =
+      """
+      \(NextTimes.never), \(NextTimes.never), \(NextTimes.least("kind", "qudo_pause"))), \(NextTimes.never), \(NextTimes.never)
+      """
 
-    /// Returns the view of a claim that asks for marks and expiries.
-    func askingForEnds() -> View {
+    /// Returns the view of a claim that asks for everything.
+    func asking() -> View {
       var view = self
-      view.trustsNoEndsUntil = nil
+      view.trust = nil
       return view
     }
 
@@ -142,6 +140,14 @@ struct ScanCursors {
     }
   }
 
+  /// What the claims after one that asked trust for a moment: no running job is marked as cancelled, none has an expiry, no delayed job
+  /// becomes due, and no lease expires. What another process changes meanwhile is seen when the trust ends.
+  struct Trust {
+    let until: ContinuousClock.Instant
+    /// The next due time and lease expiry.
+    fileprivate(set) var due, end: Int64?
+  }
+
   /// The first jobs and times that a look below the bounds found.
   struct Look {
     var ready: [Int64: Key] = [:]
@@ -153,14 +159,14 @@ struct ScanCursors {
 
   private let slow: Duration
   private let leastWalk: Duration
-  private let trust: Duration
+  private let trustLasts: Duration
 
   /// - Parameters:
   ///   - slow: The read time above which a claim may have stepped over many deleted entries.
   ///   - leastWalk: How long a look below the bounds must take for the bounds to stay.
-  ///   - trust: How long the driver trusts that there are no marks and no expiries.
+  ///   - trust: How long the driver trusts a claim that found nothing else to do.
   init(slow: Duration = Self.slow, leastWalk: Duration = Self.leastWalk, trust: Duration = Self.trust) {
-    (self.slow, self.leastWalk, self.trust) = (slow, leastWalk, trust)
+    (self.slow, self.leastWalk, trustLasts) = (slow, leastWalk, trust)
   }
 
   /// The cursors of a driver whose test sets the time: the speed of the server decides nothing.
@@ -181,8 +187,7 @@ struct ScanCursors {
   var sweeps = false
   /// Whether the last claim found as many jobs as it wanted. If so, the next one may as well.
   var fills = false
-  /// Until when the driver trusts that there are no marks and no expiries.
-  private var trustsNoEndsUntil: ContinuousClock.Instant?
+  private var trust: Trust?
   private var lastLook: ContinuousClock.Instant?
   private var claims = 0
   private var pause = Self.shortestPause
@@ -198,7 +203,7 @@ struct ScanCursors {
   mutating func view(_ now: ContinuousClock.Instant) -> View {
     var view = View()
     view.age = age
-    if fills, let until = trustsNoEndsUntil, now < until { view.trustsNoEndsUntil = until }
+    if fills, let trust, now < trust.until { view.trust = trust }
     guard isOn else { return view }
     (view.ready, view.due, view.ends) = (ready, due, ends)
     claims += 1
@@ -271,9 +276,14 @@ struct ScanCursors {
     if let ends { self.ends = max(self.ends ?? ends, ends) }
   }
 
-  /// Notes that a claim which asked found no mark and no expiry, or found some.
-  mutating func asked(findsEnds: Bool, _ now: ContinuousClock.Instant) {
-    trustsNoEndsUntil = findsEnds ? nil : now + trust
+  /// Notes what a claim which asked has found.
+  ///
+  /// - Parameter time: The time of its transaction.
+  mutating func asked(_ next: NextTimes, _ time: Timestamp, _ now: ContinuousClock.Instant) {
+    let soon = time.advanced(by: trustLasts).microseconds
+    let isQuiet =
+      !next.hasMarks && next.expiry == nil && next.due ?? .max > soon && next.end ?? .max > soon
+    trust = isQuiet ? Trust(until: now + trustLasts, due: next.due, end: next.end) : nil
   }
 
   /// Lowers the bounds for this driver's own new jobs, which may lie below them, and for its leases, which
@@ -282,7 +292,8 @@ struct ScanCursors {
   /// Call this once when they exist: after the commit, or earlier if the same transaction claims.
   mutating func entered(_ jobs: Entries) {
     if let lease = jobs.ends, let bound = ends { ends = min(bound, lease) }
-    if jobs.haveEnds { trustsNoEndsUntil = nil }
+    if jobs.endTrust { trust = nil }
+    if let lease = jobs.ends, let known = trust { trust?.end = min(known.end ?? lease, lease) }
     guard !jobs.lowest.isEmpty else { return }
     age += 1
     for (kind, lowest) in jobs.lowest {
@@ -305,8 +316,8 @@ struct ScanCursors {
     }
     fileprivate var lowest: [Int64: Lowest] = [:]
     fileprivate var ends: Int64?
-    /// Whether the transaction has marked jobs as cancelled, or given them an expiry.
-    var haveEnds = false
+    /// Whether the transaction has marked jobs as cancelled, given them an expiry, or delayed them.
+    var endTrust = false
     /// The previous addition.
     private var last: (kind: Int64, ranking: Int64)?
 

@@ -55,7 +55,7 @@ extension Transaction {
   ///
   /// - Parameter ids: Jobs that may have an expiry.
   func storeExpiries(of ids: [Int64]) {
-    if !ids.isEmpty { entries.haveEnds = true }
+    if !ids.isEmpty { entries.endTrust = true }
     for part in ids.sorted().parts() {
       write(
         """
@@ -77,7 +77,7 @@ extension Transaction {
   /// - Parameter hadOne: Those of the jobs that may have an expiry.
   func store(_ expiry: Timestamp?, of ids: [Int64], hadOne: [Int64]) {
     guard let expiry else { return deleteExpiries(of: hadOne) }
-    entries.haveEnds = true
+    entries.endTrust = true
     for part in ids.parts(of: 1000) { write(ExpiryRows.store(part, expiry.microseconds)) }
   }
 

@@ -56,7 +56,7 @@ extension Transaction {
     deleteMarks(of: jobs.expired.map(\.id), areKnown: false)
     guard !jobs.running.isEmpty else { return }
     wakes = true
-    entries.haveEnds = true
+    entries.endTrust = true
     for part in jobs.running.parts() {
       let rows = part.map { id -> SQL in
         "(\(id),\(now.microseconds),\(reason.map { Array($0.utf8) }))"

@@ -345,6 +345,7 @@ extension Transaction {
       }
     }
     for job in ready { entries.add(job.kind, ScanCursors.Key(job)) }
+    if !delayed.isEmpty { entries.endTrust = true }
   }
 }
 

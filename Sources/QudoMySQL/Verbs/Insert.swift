@@ -431,6 +431,7 @@ extension Transaction {
         count: mayWait ? nil : rows.count)
     }
     guard mayWait else { return }
+    entries.endTrust = true
     if mayBeReady { write("SET @qudo_ready = ROW_COUNT()") }
     insertReady(
       "qudo_delayed", from: "\(range) AND \(isDelayed)", bits, count: mayBeReady ? nil : rows.count)
@@ -441,7 +442,7 @@ extension Transaction {
   private func storeExpiries(of rows: ArraySlice<NewRow>) {
     let count = rows.lazy.filter(\.hasExpiry).count
     guard count > 0 else { return }
-    entries.haveEnds = true
+    entries.endTrust = true
     if rows.count == 1, let expires = rows.first?.expires.sql("@n") {
       write("INSERT INTO qudo_expiry(id, expires) VALUES(LAST_INSERT_ID(), \(expires))")
       return

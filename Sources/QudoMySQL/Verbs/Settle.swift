@@ -258,6 +258,7 @@ extension Transaction {
     } else {
       if row.mayBeGrouped { clearPlaces(of: [row.id]) }
       wakes = true
+      entries.endTrust = true
       write(
         Write(
           "INSERT INTO qudo_delayed(due, id, kind, ranking, flags) VALUES(", holding: "\(due)",

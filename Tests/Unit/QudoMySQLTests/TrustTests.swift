@@ -4,11 +4,11 @@ import MariaDBServer
 import Qudo
 import Testing
 
-/// What busy claims leave out for a moment: the marks of cancelled jobs, and the expiries of waiting ones.
+/// What busy claims leave out for a moment: marks of cancelled jobs, expiries of waiting ones, due times of delayed ones, and leases.
 @Suite struct TrustTests {
   private let one = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 1)
 
-  /// A driver whose next claim trusts that there are neither marks nor expiries, until ``end(_:)``.
+  /// A driver whose next claim trusts that there is nothing but ready jobs, until ``end(_:)``.
   private func trusting(_ database: TestDatabase, jobs: Int = 20) async throws -> (MySQLDriver, Lease) {
     let driver = try database.driver()
     _ = try await driver.insert((0..<jobs).map { NewJob("a", payload: Payload("\($0)")) })
@@ -18,12 +18,16 @@ import Testing
   }
 
   private func trusts(_ driver: MySQLDriver) -> Bool {
-    driver.pool.access.cursors.withLock { $0.view(.now).trustsNoEndsUntil != nil }
+    driver.pool.access.cursors.withLock { $0.view(.now).trust != nil }
   }
 
   /// As if time went by.
   private func end(_ driver: MySQLDriver) {
-    driver.pool.access.cursors.withLock { $0.asked(findsEnds: false, .now - .seconds(7200)) }
+    driver.pool.access.cursors.withLock { cursors in
+      var entries = ScanCursors.Entries()
+      entries.endTrust = true
+      cursors.entered(entries)
+    }
   }
 
   @Test("a busy claim hears of a cancel of another process when its trust ends") func cancelElsewhere()
@@ -85,6 +89,65 @@ import Testing
     #expect(claim.givenUp.map(\.id) == [late])
     await driver.close()
     await other.close()
+    try await database.drop()
+  }
+
+  @Test("a busy claim sees a delayed job of another process that is due when its trust ends")
+  func dueElsewhere()
+    async throws
+  {
+    let database = try await TestDatabase()
+    let (driver, _) = try await trusting(database)
+    let other = try database.driver()
+    let due = try await other.insert([NewJob("a", priority: 1, due: .after(.microseconds(1)))])[0].id
+    #expect(trusts(driver))
+    let claim = try await driver.claim(one)
+    #expect(claim.jobs.map(\.id) == [2], "it trusts")
+    #expect(try #require(claim.timeUntilNextDue) <= .seconds(3600), "and looks again then")
+    end(driver)
+    #expect(try await driver.claim(one).jobs.map(\.id) == [due])
+    await driver.close()
+    await other.close()
+    try await database.drop()
+  }
+
+  @Test("a busy claim sees a delayed job of its own driver at once") func dueHere() async throws {
+    let database = try await TestDatabase()
+    let (driver, _) = try await trusting(database)
+    let due = try await driver.insert([NewJob("a", priority: 1, due: .after(.microseconds(1)))])[0].id
+    #expect(!trusts(driver))
+    #expect(try await driver.claim(one).jobs.map(\.id) == [due])
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test("nothing is trusted for longer than until a delayed job is due or a lease expires")
+  func soon() async throws {
+    let database = try await TestDatabase()
+    let (driver, _) = try await trusting(database)
+    #expect(trusts(driver))
+    _ = try await driver.insert([NewJob("b", due: .after(.seconds(1800)))])
+    _ = try await driver.claim(one)
+    #expect(!trusts(driver), "a delayed job is due before")
+    let (second, _) = try await trusting(database)
+    _ = try await second.claim(ClaimRequest([.init("a", leaseDuration: .seconds(1800))], limit: 1))
+    #expect(!trusts(second))
+    await driver.close()
+    await second.close()
+    try await database.drop()
+  }
+
+  @Test("a busy claim that trusts knows the leases of its own driver") func leases() async throws {
+    let database = try await TestDatabase()
+    let (driver, _) = try await trusting(database)
+    _ = try await driver.insert([NewJob("b")])
+    let short = ClaimRequest([.init("b", leaseDuration: .seconds(60))], limit: 1)
+    #expect(try await driver.claim(short).jobs.count == 1)
+    #expect(trusts(driver))
+    let claim = try await driver.claim(one)
+    #expect(claim.jobs.map(\.id) == [2])
+    #expect(try #require(claim.timeUntilNextLeaseExpiry) <= .seconds(60))
+    await driver.close()
     try await database.drop()
   }
 }
