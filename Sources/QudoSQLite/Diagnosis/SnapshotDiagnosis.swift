@@ -316,6 +316,7 @@ struct SnapshotDiagnosis {
       ("qudo_running", try snapshot.runningTable.check()), ("qudo_held", try snapshot.heldTable.check()),
       ("qudo_admitted", (try snapshot.placeTable.check(), 0)),
       ("qudo_group", (try snapshot.groupTable.check(), 0)),
+      ("qudo_key_rate", (Int64(try snapshot.keyRateTable.wrong().count), 0)),
     ]
     var found: [Finding] = []
     for (table, (bad, _)) in states where bad > 0 {

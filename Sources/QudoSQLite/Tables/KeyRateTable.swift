@@ -75,6 +75,26 @@ struct KeyRateTable {
       """, .integer(job))
   }
 
+  /// Returns the keys whose rate is malformed, or is not that of `qudo_key`, which comes with it: nil for none, or if it is malformed
+  /// there. It reads all keys with a rate.
+  func wrong() throws(QudoError) -> [NumberedKey: RateLimit?] {
+    var wrong: [NumberedKey: RateLimit?] = [:]
+    try connection.each(
+      """
+      SELECT k.kind, k.key, k.rate, r.rate IS k.rate FROM qudo_key AS k LEFT JOIN qudo_key_rate AS r ON r.kind = k.kind AND r.key = k.key
+      WHERE k.rate IS NOT NULL
+      UNION ALL
+      SELECT r.kind, r.key, NULL, 0 FROM qudo_key_rate AS r LEFT JOIN qudo_key AS k ON k.kind = r.kind AND k.key = r.key
+      WHERE r.rate IS NOT NULL AND k.rate IS NULL
+      """
+    ) { row throws(QudoError) in
+      let rate = row.isNull(2) ? nil : try? RateLimit(text: row.text(2))
+      guard rate == nil || row.integer(3) == 0 else { return }
+      wrong[NumberedKey(kind: row.integer(0), text: row.text(1))] = .some(rate)
+    }
+    return wrong
+  }
+
   /// Deletes up to `most` full buckets of keys that have no rate any more.
   func deleteFull(_ now: Timestamp, atMost most: Int) throws(QudoError) {
     try connection.run(

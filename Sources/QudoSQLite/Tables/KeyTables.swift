@@ -234,6 +234,11 @@ struct KeyRuleTable {
       .text(rule.rate?.text))
   }
 
+  func dropRate(of key: NumberedKey) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_key SET rate = NULL WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
+  }
+
   func delete(_ key: NumberedKey) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_key WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
@@ -266,7 +271,8 @@ extension KeyRule {
 extension Statement {
   /// Returns the rate of a concurrency key in a column; nil for NULL.
   func rate(_ column: Int32) throws(QudoError) -> RateLimit? {
-    isNull(column) ? nil : try RateLimit(text: text(column))
+    guard !isNull(column) else { return nil }
+    do { return try RateLimit(text: text(column)) } catch { throw error.of(.keyRates) }
   }
 }
 

@@ -93,6 +93,19 @@ extension Transaction {
     return true
   }
 
+  /// Gives each concurrency key the rate of its rule again, and none if that is malformed: its jobs begin rather than wait for ever. It
+  /// reads all keys with a rate.
+  ///
+  /// - Returns: The number of keys whose rate was wrong.
+  func repairKeyRates() throws(QudoError) -> Int {
+    let wrong = try keyRateTable.wrong()
+    for (key, rate) in wrong {
+      if rate == nil { try keyRuleTable.dropRate(of: key) }
+      try keyRateTable.setRate(rate, of: key)
+    }
+    return wrong.count
+  }
+
   /// Deletes some full buckets after a claim that found nothing: keys need not be enqueued again.
   func pruneKeyRatesWhileIdle() throws(QudoError) {
     guard try hasKeyRates() else { return }

@@ -8,12 +8,14 @@ enum BadRows: Error {
   case ready(kinds: [Int64])
   case delayed
   case running
+  case keyRates
 
   var table: String {
     switch self {
     case .ready: "qudo_ready"
     case .delayed: "qudo_delayed"
     case .running: "qudo_running"
+    case .keyRates: "qudo_key_rate"
     }
   }
 }
@@ -54,6 +56,7 @@ extension Transaction {
       return count == 0 ? try putAsideDelayed() : count
     case .delayed: return try putAsideDelayed()
     case .running: return try putAsideRunning()
+    case .keyRates: return try repairKeyRates()
     }
   }
 

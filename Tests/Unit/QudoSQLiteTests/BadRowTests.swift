@@ -208,6 +208,61 @@ import Testing
     #expect(try rows("qudo_job") == "60")
   }
 
+  /// A job of a key with a rate of one per hour.
+  private func slow(_ text: String) -> NewJob {
+    NewJob(
+      "a", payload: Payload(text),
+      concurrencyKey: ConcurrencyKey("k", limit: 9, rate: RateLimit(1, per: .seconds(3600))))
+  }
+
+  private static let rates = [
+    // What is damaged, the jobs that the next claim takes, and the rates after it.
+    ("UPDATE qudo_key_rate SET rate = 'x'", ["1"], ["1/3600000000/1|1/3600000000/1"]),
+    ("UPDATE qudo_key_rate SET rate = '0/1/1'", ["1"], ["1/3600000000/1|1/3600000000/1"]),
+    ("UPDATE qudo_key SET rate = 'x'; UPDATE qudo_key_rate SET rate = x'00'", ["1", "2"], ["|"]),
+  ]
+
+  @Test(
+    "repairs the rate of a key that is malformed, and drops it if nothing tells what it was", arguments: rates
+  )
+  func keyRate(sql: String, taken: [String], rates: [String]) async throws {
+    _ = try await driver.insert([slow("1"), slow("2"), job("3", kind: "b")])
+    try file.execute(sql)
+    #expect(try await wrongRates() == 1)
+    #expect(try await driver.claim(demand(9, "a", "b")).texts.sorted() == taken + ["3"])
+    #expect(log.warnings.count == 1 && log.warnings.first?.contains("qudo_key_rate") == true)
+    let rows = try file.rows(
+      "SELECT k.rate, r.rate FROM qudo_key AS k JOIN qudo_key_rate AS r ON r.kind = k.kind AND r.key = k.key")
+    #expect(rows == rates)
+    #expect(try await wrongRates() == 0)
+  }
+
+  @Test("an enqueue repairs the malformed rate of its key") func keyRateOfEnqueue() async throws {
+    _ = try await driver.insert([slow("1")])
+    try file.execute("UPDATE qudo_key SET rate = 'x'")
+    _ = try await driver.insert([slow("2")])
+    #expect(log.warnings.count == 1)
+    #expect(try await wrongRates() == 0)
+    #expect(try await driver.claim(demand(9)).texts == ["1"])
+  }
+
+  @Test("a rate without a bucket and a bucket of no rate are found") func keyRateMissing() async throws {
+    _ = try await driver.insert([slow("1")])
+    #expect(try await wrongRates() == 0)
+    try file.execute("DELETE FROM qudo_key_rate")
+    #expect(try await wrongRates() == 1)
+    try file.execute("DELETE FROM qudo_key; INSERT INTO qudo_key_rate VALUES(1, 'l', '1/1/1', 0, 0, 0, 0)")
+    #expect(try await wrongRates() == 1)
+  }
+
+  /// The number of keys of whose rate `qudo doctor` says that it is wrong.
+  private func wrongRates() async throws -> Int64 {
+    var options = DiagnosisOptions()
+    options.checksIntegrity = true
+    let found = try await SQLiteDriver.diagnose(path: file.path, options, clock: clock).findings
+    return found.first { $0.subject == "qudo_key_rate" }?.figures["rows"] ?? 0
+  }
+
   @Test("damage that cannot be put aside is still an error")
   func realDamage() async throws {
     _ = try await driver.insert([job(kind: "a"), job(kind: "b")])
