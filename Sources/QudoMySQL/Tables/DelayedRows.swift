@@ -19,7 +19,7 @@ extension Transaction {
     }
     clearPlaces(of: jobs.lazy.map(\.0).filter(\.mayBeGrouped).map(\.id))
     storeExpiries(of: rows.filter(\.mayExpire).map(\.id))
-    insertWaiting(ready: [], delayed: jobs.map { $0.0.moved(to: $0.until) })
+    insertWaiting(ready: [], delayed: jobs.map { $0.0.delayed(until: $0.until) })
   }
 }
 
@@ -30,7 +30,10 @@ extension Candidate {
   /// The job where its row is.
   fileprivate var stored: Candidate { moved(to: delayedUntil ?? due) }
 
-  fileprivate func moved(to due: Int64) -> Candidate {
+  /// The job as a delayed one.
+  func delayed(until due: Int64) -> Candidate { moved(to: due) }
+
+  private func moved(to due: Int64) -> Candidate {
     Candidate(
       kind: kind, ranking: ranking, due: due, id: id, hold: hold, mayExpire: mayExpire,
       mayBeKeyed: mayBeKeyed, source: source, mayBeGrouped: mayBeGrouped)
