@@ -50,11 +50,21 @@ struct Candidate {
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
 }
 
+/// What a claim finds for a job that may have a concurrency key.
+enum KeyToken {
+  /// The job may begin.
+  case taken
+  /// There is no token: the job is late, and the next one takes its place.
+  case none
+  /// Another session has locked the bucket: the job stays where it is.
+  case unknown
+}
+
 /// A claim's decision about the jobs that it found and locked, made without a database.
 struct ClaimPlan {
   /// The claimed jobs in the order in which they should run, each with its demand.
   private(set) var chosen: [(Candidate, ClaimRequest.KindDemand)] = []
-  /// Jobs for which their concurrency keys have no tokens, in their order: see ``choose(where:)``.
+  /// Jobs for which their concurrency keys have no tokens, in their order: see ``choose(_:)``.
   private(set) var late: [Candidate] = []
   /// Due delayed jobs that become ready.
   private(set) var promoted: [Candidate] = []
@@ -139,14 +149,13 @@ struct ClaimPlan {
       candidates.sort { $0.turn < $1.turn }
     }
     self.candidates = candidates
-    choose { _ in true }
+    choose { _ in .taken }
   }
 
   /// Chooses the jobs to take.
   ///
-  /// - Parameter mayBegin: Whether there is a token for a job that may have a concurrency key. If not, the job is late, and the next one
-  ///   takes its place.
-  mutating func choose(where mayBegin: (Candidate) -> Bool) {
+  /// - Parameter token: Takes a token for a job that may have a concurrency key.
+  mutating func choose(_ token: (Candidate) -> KeyToken) {
     (chosen, late) = ([], [])
     chosen.reserveCapacity(min(candidates.count, limit))
     var left = most
@@ -160,10 +169,13 @@ struct ClaimPlan {
         (kind, count, demand) = (candidate.kind, left[candidate.kind]?.0 ?? 0, left[candidate.kind]?.1)
       }
       guard count > 0, let demand else { continue }
-      if candidate.mayBeKeyed, !mayBegin(candidate) {
+      switch candidate.mayBeKeyed ? token(candidate) : .taken {
+      case .taken: break
+      case .none:
         late.append(candidate)
         taken.insert(candidate.id)
         continue
+      case .unknown: continue
       }
       count -= 1
       chosen.append((candidate, demand))

@@ -31,12 +31,14 @@ enum KeyRateRows {
 
   /// Returns queries that lock buckets. A server that was told to stop one may return, and lock, too few.
   ///
-  /// - Parameter keys: In ascending order. Sessions that lock buckets in the same order do not deadlock.
-  static func lock(_ keys: [NumberedKey]) -> [SQL] {
+  /// - Parameters:
+  ///   - keys: In ascending order. Sessions that lock buckets in the same order do not deadlock.
+  ///   - skips: Whether it skips buckets that other sessions have locked.
+  static func lock(_ keys: [NumberedKey], skips: Bool = false) -> [SQL] {
     keys.parts().map { part in
       """
       SELECT kind, name, rate, full_at, written_at, spacing, throttled_until FROM qudo_key_rate FORCE INDEX(PRIMARY)
-      WHERE \(KeyRows.condition(part)) ORDER BY kind, name FOR UPDATE
+      WHERE \(KeyRows.condition(part)) ORDER BY kind, name FOR UPDATE\(skips ? " SKIP LOCKED" : "" as SQL)
       """
     }
   }
@@ -95,13 +97,17 @@ extension Transaction {
 
   /// Locks buckets of keys.
   ///
+  /// If this transaction has locked other buckets, perhaps of later keys, it skips those that other sessions have locked: it would deadlock.
+  ///
   /// - Parameter keys: In ascending order.
   /// - Returns: The buckets, and the time after they were locked.
-  /// - Throws: If one is missing.
+  /// - Throws: If one is missing that it must not skip.
   func lock(bucketsOf keys: [NumberedKey]) throws(QudoError) -> (
     buckets: [NumberedKey: KeyBucket], now: Timestamp
   ) {
-    let locks = KeyRateRows.lock(keys)
+    let skips = hasLockedBuckets
+    let locks = KeyRateRows.lock(keys, skips: skips)
+    hasLockedBuckets = true
     // The locks may have taken long, so ask for the time again: another claim may have written a bucket meanwhile.
     let rows = try read(locks + ["SELECT \(time)"])
     guard let now = rows.last?.next()?.integer(0) else { throw .short(0, 1) }
@@ -112,7 +118,7 @@ extension Transaction {
       }
     }
     // A SELECT that the server was told to stop may return no rows: see ``Write``.
-    guard buckets.count == keys.count else { throw .short(buckets.count, keys.count) }
+    guard skips || buckets.count == keys.count else { throw .short(buckets.count, keys.count) }
     return (buckets, Timestamp(microseconds: now))
   }
 
@@ -136,6 +142,7 @@ extension Transaction {
   /// - Parameter rates: In the order of the keys; nil for a key that has no rate any more.
   func store(rates: [(key: NumberedKey, rate: [UInt8]?)]) {
     guard !rates.isEmpty else { return }
+    hasLockedBuckets = true
     if rates.contains(where: { $0.rate != nil }) { kinds.control.withLock { $0.hasKeyRates = true } }
     // A bucket that is left behind is pruned, as idempotency keys are.
     keyCount += rates.count { $0.rate == nil }
@@ -158,6 +165,7 @@ extension Transaction {
       if let key = keyOfJob[row.id] ?? nil { counts[key, default: 0] += 1 }
     }
     for (key, count) in counts.sorted(by: { $0.key < $1.key }) {
+      hasLockedBuckets = true
       // Values that Qudo did not write may not fit.
       write(
         """

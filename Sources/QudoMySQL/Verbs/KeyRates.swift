@@ -129,12 +129,11 @@ struct KeyTokens {
   /// Begins to choose.
   mutating func begin() { current = stored }
 
-  /// Gives a job a token.
-  ///
-  /// - Returns: False if its key has none: the job is late.
-  mutating func take(_ job: Candidate) -> Bool {
-    guard let key = keys[job.id] ?? nil else { return true }
-    return current[key]?.take() ?? true
+  /// Gives a job a token, if its key has a rate. Jobs that were not looked up get one, too.
+  mutating func take(_ job: Candidate) -> KeyToken {
+    guard let key = keys[job.id] ?? nil else { return .taken }
+    guard locked.contains(key) else { return .unknown }
+    return current[key]?.take() ?? true ? .taken : .none
   }
 
   /// Takes the tokens out of the buckets, after the last job was chosen.
