@@ -50,10 +50,22 @@ struct Candidate {
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
 }
 
+/// What a claim finds for a job that may have a concurrency key.
+enum KeyToken {
+  /// The job may begin.
+  case taken
+  /// There is no token: the job is late, and the next one takes its place.
+  case none
+  /// Another session has locked the bucket: the job stays where it is.
+  case unknown
+}
+
 /// A claim's decision about the jobs that it found and locked, made without a database.
 struct ClaimPlan {
   /// The claimed jobs in the order in which they should run, each with its demand.
   private(set) var chosen: [(Candidate, ClaimRequest.KindDemand)] = []
+  /// Jobs for which their concurrency keys have no tokens, in their order: see ``choose(_:)``.
+  private(set) var late: [Candidate] = []
   /// Due delayed jobs that become ready.
   private(set) var promoted: [Candidate] = []
   /// Running jobs whose lease has expired, and which become ready again.
@@ -66,6 +78,16 @@ struct ClaimPlan {
   private(set) var overdue: [EndedLease] = []
   /// Running rows with an expired lease whose job is missing: another program deleted it.
   private(set) var jobless: [RunningRow] = []
+  /// All jobs that the claim may take, in the order in which they should run.
+  let candidates: [Candidate]
+  private let limit: Int
+  /// How many jobs of each kind the claim may take.
+  private let most: [Int64: (Int, ClaimRequest.KindDemand)]
+  private let delayed: [Candidate]
+  private let waiting: [RunningRow]
+
+  /// Whether as many jobs are chosen as the claim wants.
+  var isFull: Bool { chosen.count >= limit }
 
   /// Whether leases end without their jobs becoming ready.
   var endsJobs: Bool { !lost.isEmpty || !cancelled.isEmpty || !overdue.isEmpty || !jobless.isEmpty }
@@ -102,17 +124,18 @@ struct ClaimPlan {
     _ kinds: [ClaimableKind], limit: Int, _ counts: RunningCounts = RunningCounts(), ready: [Candidate],
     delayed: [Candidate], ended: [EndedLease], now: Int64
   ) {
-    var left: [Int64: (Int, ClaimRequest.KindDemand)] = [:]
+    var allowed: [Int64: (Int, ClaimRequest.KindDemand)] = [:]
     for kind in kinds {
       let most = counts.left(kind, kind.most(limit), ended)
-      if most > 0 { left[kind.number] = (most, kind.demand) }
+      if most > 0 { allowed[kind.number] = (most, kind.demand) }
     }
+    (self.limit, most, self.delayed) = (limit, allowed, delayed)
     jobless = ended.filter(\.isJobless).map(\.row)
     let ended = jobless.isEmpty ? ended : ended.filter { !$0.isJobless }
     cancelled = ended.filter { $0.cancelled != nil }
     lost = ended.filter { $0.isTheLast && $0.cancelled == nil }
     overdue = ended.filter { !$0.isTheLast && $0.cancelled == nil && $0.expires <= now }
-    let waiting = ended.filter { !$0.isTheLast && $0.cancelled == nil && $0.expires > now }.map(\.row)
+    waiting = ended.filter { !$0.isTheLast && $0.cancelled == nil && $0.expires > now }.map(\.row)
     let back = waiting.map { row in
       Candidate(
         kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold,
@@ -125,7 +148,17 @@ struct ClaimPlan {
     if !zip(candidates, candidates.dropFirst()).allSatisfy({ $0.turn < $1.turn }) {
       candidates.sort { $0.turn < $1.turn }
     }
+    self.candidates = candidates
+    choose { _ in .taken }
+  }
+
+  /// Chooses the jobs to take.
+  ///
+  /// - Parameter token: Takes a token for a job that may have a concurrency key.
+  mutating func choose(_ token: (Candidate) -> KeyToken) {
+    (chosen, late) = ([], [])
     chosen.reserveCapacity(min(candidates.count, limit))
+    var left = most
     var taken: Set<Int64> = []
     // The state of the previous candidate's kind.
     var (kind, count, demand) = (Int64?.none, 0, ClaimRequest.KindDemand?.none)
@@ -136,6 +169,14 @@ struct ClaimPlan {
         (kind, count, demand) = (candidate.kind, left[candidate.kind]?.0 ?? 0, left[candidate.kind]?.1)
       }
       guard count > 0, let demand else { continue }
+      switch candidate.mayBeKeyed ? token(candidate) : .taken {
+      case .taken: break
+      case .none:
+        late.append(candidate)
+        taken.insert(candidate.id)
+        continue
+      case .unknown: continue
+      }
       count -= 1
       chosen.append((candidate, demand))
       if case .ready = candidate.source { continue }

@@ -24,6 +24,8 @@ struct ClaimReading {
   /// Whether the claim looks for expired leases and due delayed jobs at once; if not, it looks only when the
   /// next times say that there are some.
   private let sweeps: Bool
+  /// How many more ready jobs to read than the claim wants.
+  private let ahead: Int
   /// The maximum number of jobs whose rows also carry the time and the next times. The server computes them
   /// again for each row.
   private static let mostWithTime = 8
@@ -31,12 +33,14 @@ struct ClaimReading {
   /// takes one statement instead of three, but leaves the time unknown if no job is ready.
   private let time: SQL?
 
-  /// - Parameter takesTime: Whether ready jobs are expected, so that their rows can carry the time. False if
-  ///   the claim sweeps.
+  /// - Parameters:
+  ///   - ahead: How many more ready jobs to read than the claim wants.
+  ///   - takesTime: Whether ready jobs are expected, so that their rows can carry the time. False if the claim sweeps.
   init(
     _ request: ClaimRequest, _ counts: RunningCounts = RunningCounts(), _ transaction: Transaction,
-    from view: ScanCursors.View, sweeps: Bool, takesTime: Bool
+    from view: ScanCursors.View, sweeps: Bool, ahead: Int = 0, takesTime: Bool
   ) {
+    self.ahead = ahead
     self.request = request
     self.counts = counts
     self.view = view
@@ -84,7 +88,9 @@ struct ClaimReading {
       statements += sweepStatements(from: view)
     }
     let besides: SQL = time.map { ", \(view.times), \($0)" } ?? ""
-    if let ready = Self.ready(armed, request.limit, from: view, besides: besides) { statements.append(ready) }
+    if let ready = Self.ready(armed, request.limit, ahead: ahead, from: view, besides: besides) {
+      statements.append(ready)
+    }
     // This query jumps from kind to kind in the index.
     if wanted.count > 1 {
       statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))")
@@ -105,20 +111,22 @@ struct ClaimReading {
   /// each has an arm that reads a few index entries without locks, and the query locks only the best rows of
   /// all arms. A plain SELECT for several kinds would sort and lock the whole backlog.
   ///
-  /// - Parameter besides: Additional columns.
+  /// - Parameters:
+  ///   - ahead: How many more jobs to read.
+  ///   - besides: Additional columns.
   static func ready(
-    _ kinds: [ClaimableKind], _ limit: Int, from view: ScanCursors.View = ScanCursors.View(),
+    _ kinds: [ClaimableKind], _ limit: Int, ahead: Int = 0, from view: ScanCursors.View = ScanCursors.View(),
     besides: SQL = ""
   ) -> SQL? {
     guard let first = kinds.first, limit > 0 else { return nil }
     guard kinds.count > 1 else {
       return """
         SELECT kind, ranking, due, id, flags\(besides) FROM qudo_ready WHERE kind = \(first.number) \(view.ready(first.number))
-        ORDER BY ranking, due, id LIMIT \(first.most(limit)) FOR UPDATE SKIP LOCKED
+        ORDER BY ranking, due, id LIMIT \(first.most(limit) + ahead) FOR UPDATE SKIP LOCKED
         """
     }
     // Each arm reads some more rows than wanted, because other sessions may have locked some.
-    func length(_ kind: ClaimableKind) -> Int { kind.most(limit) + max(kind.most(limit) / 2, 8) }
+    func length(_ kind: ClaimableKind) -> Int { kind.most(limit) + max(kind.most(limit) / 2, 8) + ahead }
     let arms = kinds.map { kind -> SQL in
       """
       (SELECT kind, ranking, due, id FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number))
@@ -127,12 +135,12 @@ struct ClaimReading {
     }
     // Leave room for the other kinds next to the rows of a kind from which the claim takes only a few.
     let limited = kinds.filter { $0.most(limit) < limit }
-    let most = limited.reduce(limit * 4) { $0 + length($1) }
+    let most = limited.reduce(limit * 4 + ahead) { $0 + length($1) }
     return """
       SELECT r.kind, r.ranking, r.due, r.id, r.flags\(besides) FROM
       (SELECT kind, ranking, due, id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY ranking, due, id LIMIT \(most)) AS best
       STRAIGHT_JOIN qudo_ready AS r ON r.kind = best.kind AND r.ranking = best.ranking AND r.due = best.due AND r.id = best.id
-      ORDER BY best.ranking, best.due, best.id LIMIT \(limited.isEmpty ? limit : most) FOR UPDATE SKIP LOCKED
+      ORDER BY best.ranking, best.due, best.id LIMIT \(limited.isEmpty ? limit + ahead : most) FOR UPDATE SKIP LOCKED
       """
   }
 

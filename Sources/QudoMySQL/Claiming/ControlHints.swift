@@ -12,6 +12,8 @@ struct ControlHints {
   var hasPauses = false
   /// The kinds in which the driver has seen jobs with groups. Jobs of others that have no group take no turns.
   var grouped: Set<Int64> = []
+  /// Whether a concurrency key had a rate when the driver last looked.
+  var hasKeyRates = false
   /// The jobs that were marked, whether they existed or not.
   var marked: Set<Int64> = []
   /// The marked jobs that did not exist. Their marks are to be deleted.

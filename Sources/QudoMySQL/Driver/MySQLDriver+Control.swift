@@ -87,6 +87,13 @@ extension MySQLDriver: ControlDriver {
     }
   }
 
+  public func throttle(keyOf job: Int64, for duration: Duration) async throws(QudoError) -> Bool {
+    try checkThrottle(for: duration)
+    return try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(throttlingKeyOf: job, for: duration)
+    }
+  }
+
   public func pauses() async throws(QudoError) -> [Pause] {
     try await pool.transact { transaction throws(QudoError) in try transaction.pauses() }
   }

@@ -140,7 +140,7 @@ public struct MySQLDriver: Driver {
   public var capabilities: Capabilities {
     let always: Capabilities = [
       .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
-      .concurrencyKeys, .groups, .keyStops,
+      .concurrencyKeys, .groups, .keyStops, .keyRates,
     ]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }

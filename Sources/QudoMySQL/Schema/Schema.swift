@@ -25,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 14
+  static let version: Int64 = 15
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -53,6 +53,8 @@ enum Schema {
     Migration(version: 13, lowestReader: 11, lowestWriter: 13, statements: groups),
     // A Qudo of version 13 would let a stopped key go on.
     Migration(version: 14, lowestReader: 11, lowestWriter: 14, statements: stops),
+    // A Qudo of version 14 would begin jobs without a token of their key.
+    Migration(version: 15, lowestReader: 11, lowestWriter: 15, statements: keyRates),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -310,6 +312,28 @@ enum Schema {
     + step(
       "COLUMNS WHERE TABLE_NAME = 'qudo_failure' AND COLUMN_NAME = 'concurrency_stops'", "= 0",
       "ALTER TABLE qudo_failure ADD COLUMN concurrency_stops TINYINT")
+
+  /// Creates the rates of concurrency keys, and their token buckets. The table is empty if unused.
+  ///
+  /// `rate` is that of ``RateLimit/text``, and NULL for a key without one, whose bucket stays until it is full: see ``KeyRateRows``.
+  ///
+  /// `taken` gets another name, so that older programs that are connected fail when they enqueue or end a job of a key. Then they connect
+  /// again, read `qudo_schema`, and end. What they claimed before, they ran without a token.
+  private static let keyRates: [SQL] =
+    [
+      """
+      CREATE TABLE IF NOT EXISTS qudo_key_rate(
+        kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, rate VARBINARY(64), full_at BIGINT NOT NULL, written_at BIGINT NOT NULL,
+        spacing BIGINT NOT NULL, throttled_until BIGINT NOT NULL, PRIMARY KEY(kind, name), KEY qudo_key_rate_full(rate, full_at)
+      ) ENGINE = InnoDB
+      """
+    ]
+    + whileThere(
+      column: "taken", of: "qudo_key",
+      "ALTER TABLE qudo_key CHANGE COLUMN taken admitted BIGINT NOT NULL, ADD COLUMN rate VARBINARY(64)")
+    + step(
+      "COLUMNS WHERE TABLE_NAME = 'qudo_failure' AND COLUMN_NAME = 'concurrency_rate'", "= 0",
+      "ALTER TABLE qudo_failure ADD COLUMN concurrency_rate VARBINARY(64)")
 
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///

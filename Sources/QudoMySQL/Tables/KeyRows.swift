@@ -24,7 +24,7 @@ enum KeyRows {
     keys.parts().map { part in
       let rows = part.map { key -> SQL in "(\(key.kind),\(key.name),1,0,0,0,0)" }
       return """
-        INSERT INTO qudo_key(kind, name, allowed, taken, held, stops, stopped) VALUES\(rows.joined(","))
+        INSERT INTO qudo_key(kind, name, allowed, admitted, held, stops, stopped) VALUES\(rows.joined(","))
         ON DUPLICATE KEY UPDATE allowed = qudo_key.allowed
         """
     }
@@ -36,7 +36,7 @@ enum KeyRows {
   static func lock(_ keys: [NumberedKey]) -> [SQL] {
     keys.parts().map { part in
       """
-      SELECT kind, name, allowed, taken, held, stops, stopped FROM qudo_key FORCE INDEX(PRIMARY) WHERE \(condition(part))
+      SELECT kind, name, allowed, admitted, held, stops, stopped, rate FROM qudo_key FORCE INDEX(PRIMARY) WHERE \(condition(part))
       ORDER BY kind, name FOR UPDATE
       """
     }
@@ -45,11 +45,12 @@ enum KeyRows {
   /// Returns a statement that stores keys.
   static func store(_ rows: some Collection<(NumberedKey, KeyCounts)>) -> SQL {
     let values = rows.map { key, counts -> SQL in
-      "(\(key.kind),\(key.name),\(counts.rule.most),\(counts.taken),\(counts.held),\(counts.rule.stops ? 1 : 0),\(counts.stopped))"
+      "(\(key.kind),\(key.name),\(counts.rule.most),\(counts.admitted),\(counts.held),\(counts.rule.stops ? 1 : 0),\(counts.stopped),\(counts.rule.rate))"
     }
     return """
-      INSERT INTO qudo_key(kind, name, allowed, taken, held, stops, stopped) VALUES\(values.joined(","))
-      ON DUPLICATE KEY UPDATE allowed = VALUES(allowed), taken = VALUES(taken), held = VALUES(held), stops = VALUES(stops), stopped = VALUES(stopped)
+      INSERT INTO qudo_key(kind, name, allowed, admitted, held, stops, stopped, rate) VALUES\(values.joined(","))
+      ON DUPLICATE KEY UPDATE allowed = VALUES(allowed), admitted = VALUES(admitted), held = VALUES(held), stops = VALUES(stops),
+        stopped = VALUES(stopped), rate = VALUES(rate)
       """
   }
 
@@ -134,24 +135,32 @@ struct KeyRule: Equatable {
   var most: Int64 = 1
   /// Whether a final failure stops the key.
   var stops = false
+  /// The text of the rate; nil for none.
+  var rate: [UInt8]?
 
-  init(most: Int64 = 1, stops: Bool = false) { (self.most, self.stops) = (most, stops) }
+  init(most: Int64 = 1, stops: Bool = false, rate: [UInt8]? = nil) {
+    (self.most, self.stops, self.rate) = (most, stops, rate)
+  }
 
   /// - Parameter key: Nil for a job without a key.
-  init(_ key: ConcurrencyKey?) { self.init(most: Int64(key?.limit ?? 1), stops: key?.afterFailure == .stop) }
+  init(_ key: ConcurrencyKey?) {
+    self.init(
+      most: Int64(key?.limit ?? 1), stops: key?.afterFailure == .stop,
+      rate: key?.rate.map { Array($0.text.utf8) })
+  }
 }
 
 /// The columns of a key.
 struct KeyCounts: Equatable {
   var rule: KeyRule
   /// The number of admitted jobs.
-  var taken: Int64
+  var admitted: Int64
   /// The number of held jobs.
   var held: Int64
   /// The number of failures that stop the key.
   var stopped: Int64
   /// Whether a job has the key.
-  var isUsed: Bool { taken > 0 || held > 0 }
+  var isUsed: Bool { admitted > 0 || held > 0 }
 }
 
 /// What a transaction that has locked a concurrency key knows of it.
@@ -168,8 +177,8 @@ struct LockedKey {
   /// - Parameter row: A row of ``KeyRows/lock(_:)``.
   init(_ row: Row) {
     counts = KeyCounts(
-      rule: KeyRule(most: row.integer(2), stops: row.integer(5) != 0), taken: row.integer(3),
-      held: row.integer(4), stopped: row.integer(6))
+      rule: KeyRule(most: row.integer(2), stops: row.integer(5) != 0, rate: row.bytesIfAny(7)),
+      admitted: row.integer(3), held: row.integer(4), stopped: row.integer(6))
     stored = counts
   }
 
@@ -178,7 +187,7 @@ struct LockedKey {
 
   /// How many held jobs the limit admits.
   var room: Int64 {
-    counts.stopped > 0 ? 0 : max(0, min(counts.rule.most - counts.taken, counts.held))
+    counts.stopped > 0 ? 0 : max(0, min(counts.rule.most - counts.admitted, counts.held))
   }
 
   /// Forgets what was read of the held jobs: they have changed.

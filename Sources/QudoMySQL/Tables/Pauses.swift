@@ -14,15 +14,13 @@ extension Transaction {
     try check(now)
     var numbers: Set<Int64> = wanted == nil ? [PausedKinds.everything] : []
     for kind in wanted ?? [] { numbers.insert(try requireNumber(of: kind)) }
-    if !numbers.isEmpty {
-      write("DELETE FROM qudo_pause WHERE ends <= \(now.microseconds)")
-      let ends = end?.moment(now).microseconds
-      for part in numbers.sorted().parts() {
-        let rows = part.map { number -> SQL in
-          "(\(number),\(now.microseconds),\(ends),\(reason.map { Array($0.utf8) }))"
-        }
-        write("REPLACE INTO qudo_pause(kind, paused_at, ends, reason) VALUES\(rows.joined(","))")
+    write("DELETE FROM qudo_pause WHERE ends <= \(now.microseconds)")
+    let ends = end?.moment(now).microseconds
+    for part in numbers.sorted().parts() {
+      let rows = part.map { number -> SQL in
+        "(\(number),\(now.microseconds),\(ends),\(reason.map { Array($0.utf8) }))"
       }
+      write("REPLACE INTO qudo_pause(kind, paused_at, ends, reason) VALUES\(rows.joined(","))")
     }
     try commit()
   }

@@ -51,6 +51,7 @@ final class CommitToken {
   var recovered: [Int64: RecoverResult] = [:]
   var resumed: [Pause] = []
   var resumedKeys: [KeyStop] = []
+  var throttledKey = false
   var stored: [Bool] = []
   var removed: [Bool] = []
   var advanced: [() -> TickResult] = []
@@ -68,22 +69,26 @@ final class CommitToken {
   /// Returns the statement that follows the INSERT of `count` jobs.
   func write(_ answer: InsertAnswer, _ count: Int) -> Write {
     inserts.append((answer, count))
-    return write(part: inserts.count - 1, job: "LAST_INSERT_ID()", time: "@n")
+    return write(part: "\(inserts.count - 1)", job: "LAST_INSERT_ID()", time: "@n")
   }
 
   /// Returns the statement for a transaction that inserts no jobs.
   ///
-  /// - Parameter time: The time of the transaction; nil for `@n`.
-  func write(at time: Timestamp?) -> Write {
-    write(part: 0, job: "0", time: time.map { "\($0.microseconds)" } ?? "@n")
+  /// - Parameters:
+  ///   - time: The time of the transaction; nil for `@n`.
+  ///   - condition: An expression without which the transaction is not committed: it is repeated; nil for none.
+  func write(at time: Timestamp?, if condition: SQL? = nil) -> Write {
+    write(
+      part: condition.map { "IF(\($0), 0, NULL)" } ?? "0", job: "0",
+      time: time.map { "\($0.microseconds)" } ?? "@n")
   }
 
   /// If the row exists already, this statement fails, and the server executes no later statement of the text,
   /// COMMIT included.
-  private func write(part: Int, job: SQL, time: SQL) -> Write {
+  private func write(part: SQL, job: SQL, time: SQL) -> Write {
     Write(
       "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(pooled), \(number), ",
-      holding: "\(part)",
+      holding: part,
       ", \(job), \(time) + \(lifetime))")
   }
 
@@ -131,16 +136,17 @@ extension Transaction {
     return lost
   }
 
-  /// Deletes expired idempotency keys, ended rests of unique keys, and expired commit tokens of closed connections. It skips rows that
-  /// other sessions have locked.
+  /// Deletes expired idempotency keys, ended rests of unique keys, full buckets of concurrency keys without a rate, and expired commit
+  /// tokens of closed connections. It skips rows that other sessions have locked.
   func pruneReceipts(atMost count: Int) throws(QudoError) {
     // Each connection leaves only a few commit tokens, so they have no index by time, which every transaction
     // would pay for.
     let found = try read([
       "SELECT id FROM qudo_receipt WHERE expires <= @n ORDER BY expires LIMIT \(count) FOR UPDATE SKIP LOCKED",
       "SELECT lane, number, part FROM qudo_lane WHERE expires <= @n LIMIT \(count) FOR UPDATE SKIP LOCKED",
-      Self.endedRests(atMost: count),
+      Self.endedRests(atMost: count), KeyRateRows.full(atMost: count),
     ])
+    deleteBuckets(found[3])
     deleteRests(of: found[2].map { $0.integer(0) })
     for part in found[0].map({ $0.bytes(0) }).parts() {
       write("DELETE FROM qudo_receipt WHERE id IN (\(part.map { id -> SQL in "\(id)" }.joined(",")))")

@@ -74,6 +74,10 @@ final class Transaction {
   var noLongerHeld: [Int64: Candidate] = [:]
   /// Whether this transaction has admitted held jobs.
   var hasAdmitted = false
+  /// Whether the commit is refused if any concurrency key has a rate.
+  var refusesKeyRates = false
+  /// Whether this transaction has locked buckets of concurrency keys.
+  var hasLockedBuckets = false
 
   /// - Parameters:
   ///   - time: The expression for the transaction's time: the server's, unless a test replaces it.
@@ -229,7 +233,12 @@ final class Transaction {
     writesWithoutToken = !leavingReceipt && (hasWritten || !writes.isEmpty)
     hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
     if hasWritten {
-      if receipt.inserts.isEmpty { write(receipt.write(at: started)) }
+      let condition = refusesKeyRates ? KeyRateRows.noneHasOne : nil
+      if receipt.inserts.isEmpty {
+        write(receipt.write(at: started, if: condition))
+      } else if let condition {
+        write(Write.check("NOT COALESCE(\(condition), 0)"))
+      }
       if let forgetEarlier = receipt.forgetEarlier { write(forgetEarlier) }
     }
     return try flush(statements, clock: nil, commits: true)
@@ -297,6 +306,7 @@ final class Transaction {
     isCareful = true
     (phase, started, needsTime, writes, hasWritten) = (.waiting, nil, true, [], false)
     (lockedKeys, keyOfJob, admitted, noLongerHeld, hasAdmitted) = ([:], [:], [], [:], false)
+    (refusesKeyRates, hasLockedBuckets) = (false, false)
   }
 
   /// Whether the transaction may have been committed although its answer was lost: the connection was lost,

@@ -65,12 +65,39 @@ extension Transaction {
       storeExpiries(of: jobs.expired.filter(\.mayExpire).map(\.id))
     }
     let moved = jobs.moved
-    let ready = try placing(jobs.ready, leaving: jobs.left, keepsDue: change.due == nil) {
+    let (due, early) = try early(jobs, change)
+    let ready = try placing(due, leaving: jobs.left, keepsDue: change.due == nil) {
       moved.contains($0.id)
     }
     store(places: ready)
-    clearPlaces(of: jobs.delayed.filter(\.mayBeGrouped).map(\.id))
-    insertWaiting(ready: ready, delayed: jobs.delayed)
+    for job in early { write("UPDATE qudo_job SET due = \(job.due) WHERE id = \(job.id)", count: 1) }
+    let delayed = jobs.delayed + early
+    clearPlaces(of: delayed.filter(\.mayBeGrouped).map(\.id))
+    insertWaiting(ready: ready, delayed: delayed)
+  }
+
+  /// Divides the jobs that seem ready by their true due times, if they leave places among groups that are later than now: the clock may
+  /// have been set back.
+  ///
+  /// - Returns: The jobs that are ready, and those that are delayed, at their true due times.
+  private func early(_ jobs: ChangedJobs, _ change: JobChange) throws(QudoError) -> (
+    ready: [Candidate], delayed: [Candidate]
+  ) {
+    func mayBeEarly(_ job: Candidate) -> Bool {
+      change.due == nil && job.due > now.microseconds && jobs.moved.contains(job.id)
+    }
+    guard jobs.ready.contains(where: mayBeEarly) else { return (jobs.ready, []) }
+    let known = try groups(of: jobs.ready.filter(mayBeEarly).map(\.id))
+    var (ready, delayed): ([Candidate], [Candidate]) = ([], [])
+    for job in jobs.ready {
+      let due = known[job.id]?.due ?? job.due
+      if mayBeEarly(job), due > now.microseconds {
+        delayed.append(job.delayed(until: due))
+      } else {
+        ready.append(job)
+      }
+    }
+    return (ready, delayed)
   }
 
   /// Writes the new values to the jobs' own rows.

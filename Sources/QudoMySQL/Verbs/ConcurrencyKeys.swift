@@ -88,9 +88,9 @@ extension Transaction {
     guard var state = lockedKeys[key] else { throw .short(0, 1) }
     defer { lockedKeys[key] = state }
     let isFree =
-      state.counts.held == 0 && state.counts.stopped == 0 && state.counts.taken < state.counts.rule.most
+      state.counts.held == 0 && state.counts.stopped == 0 && state.counts.admitted < state.counts.rule.most
     if takesPlace || isFree {
-      state.counts.taken += 1
+      state.counts.admitted += 1
       return true
     }
     state.counts.held += 1
@@ -125,7 +125,7 @@ extension Transaction {
     state.front.removeFirst(stored.count)
     // The statement that writes these finds them admitted.
     state.new.removeFirst(Int(clamping: room) - stored.count)
-    (state.counts.held, state.counts.taken) = (state.counts.held - room, state.counts.taken + room)
+    (state.counts.held, state.counts.admitted) = (state.counts.held - room, state.counts.admitted + room)
     lockedKeys[key] = state
   }
 
@@ -141,8 +141,8 @@ extension Transaction {
     guard !keys.isEmpty else { return }
     leaveHeld(held)
     for (key, count) in ends {
-      guard let taken = lockedKeys[key]?.counts.taken else { continue }
-      lockedKeys[key]?.counts.taken = max(0, taken - count)
+      guard let admitted = lockedKeys[key]?.counts.admitted else { continue }
+      lockedKeys[key]?.counts.admitted = max(0, admitted - count)
     }
     try readFronts(keys.sorted())
     for key in keys.sorted() { try admit(key) }
@@ -268,7 +268,7 @@ extension Transaction {
   /// Takes a waiting job out of its key, because it gets another one, or none.
   func leave(_ job: KeyMember, _ key: NumberedKey, isHeld: Bool) throws(QudoError) {
     guard isHeld else {
-      lockedKeys[key]?.counts.taken -= 1
+      lockedKeys[key]?.counts.admitted -= 1
       return try admit(key)
     }
     switch job {
@@ -297,7 +297,10 @@ extension Transaction {
     writeAdmissions()
     var changed: [(NumberedKey, KeyCounts)] = []
     var unused: [NumberedKey] = []
-    for (key, state) in lockedKeys {
+    var rates: [(key: NumberedKey, rate: [UInt8]?)] = []
+    for (key, var state) in lockedKeys {
+      // The rate of a key without a job is forgotten, even if the key is stopped.
+      if !state.counts.isUsed { state.counts.rule.rate = nil }
       let wanted = state.counts.isUsed || state.counts.stopped > 0 ? state.counts : nil
       if !state.new.isEmpty {
         // They are rows now, and their ids are above all others.
@@ -305,6 +308,7 @@ extension Transaction {
         lockedKeys[key]?.end = state.front.last?.id ?? .min
       }
       guard wanted != state.stored else { continue }
+      if wanted?.rule.rate != state.stored?.rule.rate { rates.append((key, wanted?.rule.rate)) }
       lockedKeys[key]?.stored = wanted
       if let wanted { changed.append((key, wanted)) } else { unused.append(key) }
     }
@@ -313,6 +317,8 @@ extension Transaction {
     for part in unused.sorted().parts() {
       write("DELETE FROM qudo_key WHERE \(KeyRows.condition(part))", count: part.count)
     }
+    // A claim locks buckets last, too.
+    store(rates: rates.sorted { $0.key < $1.key })
   }
 
   private func writeAdmissions() {

@@ -55,7 +55,7 @@ extension Transaction {
     return page.prefix { $0.time < end }.map(\.id)
   }
 
-  /// Deletes up to 1,000 expired idempotency keys, and as many ended rests of unique keys.
+  /// Deletes up to 1,000 expired idempotency keys, and as many ended rests of unique keys and full buckets of concurrency keys.
   ///
   /// - Returns: Whether there were any.
   func pruneExpiredReceipts() throws(QudoError) -> Bool {
@@ -63,6 +63,7 @@ extension Transaction {
     let rows = try look(
       """
       SELECT EXISTS(SELECT 1 FROM qudo_receipt WHERE expires <= @n) OR EXISTS(SELECT 1 FROM qudo_rest WHERE ends <= @n)
+        OR \(KeyRateRows.areAnyFull)
       """)
     guard rows.next()?.integer(0) == 1 else { return false }
     try pruneReceipts(atMost: 1000)

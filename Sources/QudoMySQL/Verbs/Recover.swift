@@ -50,6 +50,7 @@ extension Transaction {
       guard !freed.isEmpty else { return }
       leaveRunning(unmarked: freed)
       enter(ready: freed)
+      storeExpiries(of: freed.filter(\.mayExpire).map(\.id))
     }
     return results
   }

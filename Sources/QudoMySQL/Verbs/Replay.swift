@@ -105,7 +105,7 @@ extension Transaction {
     let selects = ids.parts().map { part -> SQL in
       """
       SELECT id, final, replayed_as, (SELECT name FROM qudo_kind AS k WHERE k.id = l.kind), payload, codec, unique_key,
-        unique_scope, ranking, meta, kind, concurrency_key, concurrency_limit, grp, concurrency_stops
+        unique_scope, ranking, meta, kind, concurrency_key, concurrency_limit, grp, concurrency_stops, concurrency_rate
       FROM qudo_failure AS l WHERE id IN \(list: part) FOR UPDATE
       """
     }
@@ -114,21 +114,22 @@ extension Transaction {
         know(Kind(row.text(3)), row.integer(10))
         found[row.integer(0)] = Failure(
           isFinal: row.integer(1) != 0, replayedAs: row.integerIfAny(2),
-          job: row.isNull(4) ? nil : Self.job(row),
+          job: row.isNull(4) ? nil : try Self.job(row),
           key: row.bytesIfAny(11).map { NumberedKey(kind: row.integer(10), name: $0) })
       }
     }
     return found
   }
 
-  private static func job(_ row: Row) -> NewJob {
+  private static func job(_ row: Row) throws(QudoError) -> NewJob {
+    let rate = if let text = row.textIfAny(15) { try RateLimit(text: text) } else { RateLimit?.none }
     let scope = row.integerIfAny(7).flatMap { UniqueKey.Scope(rawValue: $0) } ?? .untilFinished
     return NewJob(
       Kind(row.text(3)), payload: Payload(row.bytes(4), codec: CodecID(row.integer(5))),
       unique: row.textIfAny(6).map { UniqueKey($0, scope: scope, onConflict: .reject) },
       concurrencyKey: row.textIfAny(11).map { key in
         ConcurrencyKey(
-          key, limit: row.integerIfAny(12).map { Int(clamping: $0) } ?? 1,
+          key, limit: row.integerIfAny(12).map { Int(clamping: $0) } ?? 1, rate: rate,
           afterFailure: row.isNull(14) ? .goOn : .stop)
       },
       group: row.textIfAny(13), priority: 0 &- Int(row.integer(8)),

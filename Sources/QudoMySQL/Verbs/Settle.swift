@@ -290,6 +290,7 @@ extension Transaction {
       parts.completed.map { DeletedJob($0, keyRests: parts.resting.contains($0.id)) }, live: parts.live)
     deleteMarks(of: parts.marked, areKnown: true)
     storeExpiries(of: parts.released.filter { $0.mayExpire && parts.isLive($0) }.map(\.id))
+    giveBackKeyTokens(parts.unbegun)
     giveBackTokens(parts.unbegun)
     parts = SettleParts(live: parts.live, routed: parts.routed)
   }
@@ -326,51 +327,6 @@ extension Transaction {
   func free(keysOf jobs: [Int64]) {
     for part in jobs.sorted().parts() { write("DELETE FROM qudo_unique WHERE job IN \(list: part)") }
   }
-
-  /// Logs a failure. Of several retried runs in a row with one payload, only the first stores it.
-  ///
-  /// - Parameter keyed: Whether the job may have a concurrency key or a group, which a final failure keeps for a replay.
-  func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool, keyed: Bool = false) {
-    log([id], reason, message: message, final: final, keyed: keyed)
-  }
-
-  /// Logs failures of several jobs, in the order of their ids.
-  ///
-  /// - Parameters:
-  ///   - ids: The jobs, in ascending order, each once.
-  ///   - keyed: Whether some of the jobs may have concurrency keys or groups.
-  func log(_ ids: [Int64], _ reason: FailureReason, message: String, final: Bool, keyed: Bool = false) {
-    for part in ids.idParts() where !part.isEmpty {
-      log(part, reason, message: message, final: final, keyed: keyed)
-    }
-  }
-
-  private func log(
-    _ ids: ArraySlice<Int64>, _ reason: FailureReason, message: String, final: Bool, keyed: Bool
-  ) {
-    let isKeyed = keyed && final
-    write(
-      """
-      INSERT INTO qudo_failure(
-        job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload\(isKeyed ? ", concurrency_key, concurrency_limit, concurrency_stops, grp" : "" as SQL))
-      SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
-        unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : Self.payloadUnlessLast)\(isKeyed ? Self.keyAndLimit : "")
-      FROM qudo_job WHERE \(ids: ids)\(ids.count == 1 ? "" : " ORDER BY id" as SQL)
-      """, count: ids.count)
-  }
-
-  private static let keyAndLimit: SQL = """
-    , concurrency_key, (
-      SELECT allowed FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key), (
-      SELECT NULLIF(stops, 0) FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key),
-      (SELECT NULLIF(g.grp, '') FROM qudo_group AS g WHERE g.job = qudo_job.id)
-    """
-
-  private static let payloadUnlessLast: SQL = """
-    IF(payload <=> (
-      SELECT f.payload FROM qudo_failure AS f WHERE f.job = qudo_job.id AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1),
-      NULL, payload)
-    """
 
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) {
     let started = now.advanced(by: .zero - max(took, .zero))
@@ -429,72 +385,6 @@ struct DeletedJob {
   init(_ row: RunningRow, keyRests: Bool = false) {
     (job, hold, mayExpire, self.keyRests) = (row.id, row.hold, row.mayExpire, keyRests)
     (mayBeKeyed, mayBeGrouped, heldKey) = (row.mayBeKeyed, row.mayBeGrouped, nil)
-  }
-}
-
-/// The settlements that only complete a job. Most do, and their leases contain enough to remove the running
-/// rows without reading them first. The number of removed rows shows whether all leases were valid.
-private struct PlainSettlements {
-  /// In ascending order.
-  private(set) var jobs: [Int64] = []
-  private var leases = Groups<Place, Int64>()
-  /// Whether all settlements are plain.
-  private(set) var isAll = false
-  var count: Int { jobs.count }
-  var isEmpty: Bool { jobs.isEmpty }
-
-  /// The part of a lease that all leases of one claim and one kind share.
-  private struct Place: Hashable, Comparable {
-    let ends: Int64
-    let token: Int64
-    static func < (a: Place, b: Place) -> Bool { (a.ends, a.token) < (b.ends, b.token) }
-  }
-
-  /// Treats no settlement as plain.
-  init() {}
-
-  init(_ settlements: [Settlement]) {
-    jobs.reserveCapacity(settlements.count)
-    for settlement in settlements where settlement.isPlain {
-      let lease = settlement.lease
-      jobs.append(lease.job)
-      leases.add(lease.job, to: Place(ends: lease.expiresAt, token: lease.token))
-    }
-    isAll = jobs.count == settlements.count
-    jobs.sort()
-    // If a job is settled twice, its row must be read.
-    let isTwice =
-      zip(jobs, jobs.dropFirst()).contains(where: ==)
-      || (!isAll && settlements.contains { !$0.isPlain && has($0.lease.job) })
-    if isTwice { self = PlainSettlements() }
-  }
-
-  func has(_ job: Int64) -> Bool {
-    if isAll { return true }
-    if jobs.isEmpty { return false }
-    var (low, high) = (0, jobs.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if jobs[middle] < job { low = middle + 1 } else { high = middle }
-    }
-    return low < jobs.count && jobs[low] == job
-  }
-
-  var statements: [SQL] {
-    leases.all.sorted { $0.key < $1.key }.flatMap { place, ids in
-      ids.sorted().idParts().map { part -> SQL in
-        "DELETE FROM qudo_running WHERE ends = \(place.ends) AND \(ids: part) AND token = \(place.token)"
-      }
-    }
-  }
-}
-
-extension Settlement {
-  /// Whether the settlement only removes the job, which has neither a concurrency key nor a throttle.
-  var isPlain: Bool {
-    guard case .completed(let replacements) = outcome else { return false }
-    return replacements.isEmpty && recording == nil && !ClaimedRows.mayBeKeyed(lease.token)
-      && !ClaimedRows.mayRest(lease.token)
   }
 }
 

@@ -177,7 +177,7 @@ struct Torturer {
     let table =
       [
         "qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_unique", "qudo_lane", "qudo_key",
-        "qudo_held",
+        "qudo_held", "qudo_key_rate",
       ].randomElement(
         using: &random) ?? "qudo_job"
     try session.rows("SET SESSION innodb_lock_wait_timeout = 5")

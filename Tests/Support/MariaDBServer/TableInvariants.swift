@@ -6,7 +6,7 @@
 /// - Each unique key that a job holds until it ends is its own, and no key belongs to a job that is gone.
 /// - Each waiting job with an expiry has a row in `qudo_expiry` with the same time, and its own row says so.
 /// - Each concurrency key that jobs have or that is stopped, and no other, has a row in `qudo_key`, which counts its admitted and its held
-///   jobs, and its stops. Of a key that is not stopped, none is held while fewer are admitted than the limit allows.
+///   jobs, and its stops, and has the same rate as its row in `qudo_key_rate`. Of a key that is not stopped, none is held while fewer are admitted than the limit allows.
 /// - The row of an admitted job says that it has a key.
 /// - Each row of a group has a job, and a place while the job is ready or runs, and only then. The job's row says that it has a group.
 ///
@@ -123,20 +123,20 @@ public enum TableInvariants {
     (
       "the counts of a concurrency key are wrong",
       """
-      SELECT kind, name, SUM(taken), SUM(held), SUM(jobs), SUM(held_jobs) FROM (
-        SELECT kind, name, taken, held, 0 AS jobs, 0 AS held_jobs FROM qudo_key
+      SELECT kind, name, SUM(admitted), SUM(held), SUM(jobs), SUM(held_jobs) FROM (
+        SELECT kind, name, admitted, held, 0 AS jobs, 0 AS held_jobs FROM qudo_key
         UNION ALL SELECT kind, concurrency_key, 0, 0, COUNT(*), 0 FROM qudo_job WHERE concurrency_key IS NOT NULL GROUP BY kind, concurrency_key
         UNION ALL SELECT kind, name, 0, 0, 0, COUNT(*) FROM qudo_held GROUP BY kind, name) AS c
-      GROUP BY kind, name HAVING SUM(held) <> SUM(held_jobs) OR SUM(taken) + SUM(held) <> SUM(jobs)
+      GROUP BY kind, name HAVING SUM(held) <> SUM(held_jobs) OR SUM(admitted) + SUM(held) <> SUM(jobs)
       """
     ),
     (
       "a concurrency key has no job",
-      "SELECT kind, name FROM qudo_key WHERE taken < 1 AND stopped < 1"
+      "SELECT kind, name FROM qudo_key WHERE admitted < 1 AND stopped < 1"
     ),
     (
       "a job is held although its concurrency key has room",
-      "SELECT kind, name, allowed, taken, held FROM qudo_key WHERE held > 0 AND taken < allowed AND stopped < 1"
+      "SELECT kind, name, allowed, admitted, held FROM qudo_key WHERE held > 0 AND admitted < allowed AND stopped < 1"
     ),
     (
       "the stops of a concurrency key are miscounted",
@@ -145,6 +145,15 @@ public enum TableInvariants {
         SELECT kind, name, stopped, 0 AS stops FROM qudo_key
         UNION ALL SELECT kind, name, 0, COUNT(*) FROM qudo_stop GROUP BY kind, name) AS c
       GROUP BY kind, name HAVING SUM(stopped) <> SUM(stops)
+      """
+    ),
+    (
+      "a concurrency key has another rate than its bucket",
+      """
+      SELECT kind, name, GROUP_CONCAT(rate ORDER BY rate) FROM (
+        SELECT kind, name, rate FROM qudo_key WHERE rate IS NOT NULL
+        UNION ALL SELECT kind, name, rate FROM qudo_key_rate WHERE rate IS NOT NULL) AS r
+      GROUP BY kind, name HAVING COUNT(*) <> 2 OR MIN(rate) <> MAX(rate)
       """
     ),
     (

@@ -34,7 +34,10 @@ extension FleetRoles {
               ? UniqueKey("key\(Int.random(in: 0..<4, using: &random))", onConflict: .keep) : nil,
             // A few jobs of each key, so that one that waits holds up few.
             concurrencyKey: Int.random(in: 0..<6, using: &random) == 0
-              ? ConcurrencyKey("\(round / 8)", limit: Int.random(in: 1...2, using: &random)) : nil,
+              ? ConcurrencyKey(
+                "\(round / 8)", limit: Int.random(in: 1...2, using: &random),
+                rate: Int.random(in: 0..<3, using: &random) == 0
+                  ? RateLimit(50, per: .seconds(1), burst: 2) : nil) : nil,
             priority: Int.random(in: -1...1, using: &random),
             due: Int.random(in: 0..<5, using: &random) == 0
               ? .after(.milliseconds(Int.random(in: 1...400, using: &random))) : .now,

@@ -30,10 +30,11 @@ import Testing
       INSERT INTO qudo_unique VALUES(1, 'rests', 6); INSERT INTO qudo_rest VALUES(6, 9, 9);
       CREATE TABLE qudo_expiry(id INT, expires INT); INSERT INTO qudo_expiry VALUES(1, 7);
       CREATE TABLE qudo_held(kind INT, name VARBINARY(9), id INT);
-      CREATE TABLE qudo_key(kind INT, name VARBINARY(9), allowed INT, taken INT, held INT, stopped INT);
+      CREATE TABLE qudo_key(kind INT, name VARBINARY(9), allowed INT, admitted INT, held INT, stopped INT, rate VARBINARY(9));
+      CREATE TABLE qudo_key_rate(kind INT, name VARBINARY(9), rate VARBINARY(9)); INSERT INTO qudo_key_rate VALUES(1, 'k', 'fast'), (1, 'o', NULL);
       CREATE TABLE qudo_stop(failure INT, kind INT, name VARBINARY(9)); INSERT INTO qudo_stop VALUES(1, 1, 's');
       INSERT INTO qudo_job VALUES(20, 1, 0, 5, NULL, NULL, NULL, 'k'), (21, 1, 0, 5, NULL, NULL, NULL, 'k');
-      INSERT INTO qudo_running VALUES(20, 1, 0, 5, 4); INSERT INTO qudo_held VALUES(1, 'k', 21); INSERT INTO qudo_key VALUES(1, 'k', 1, 1, 1, 0), (1, 's', 1, 0, 0, 1);
+      INSERT INTO qudo_running VALUES(20, 1, 0, 5, 4); INSERT INTO qudo_held VALUES(1, 'k', 21); INSERT INTO qudo_key VALUES(1, 'k', 1, 1, 1, 0, 'fast'), (1, 's', 1, 0, 0, 1, NULL);
       INSERT INTO qudo_job VALUES(1, 1, 0, 5, NULL, NULL, 7, NULL), (2, 1, 0, 5, 'k', 0, NULL, NULL); INSERT INTO qudo_ready VALUES(1, 1, 0, 5, 4);
       INSERT INTO qudo_running VALUES(2, 1, 0, 5, 0); INSERT INTO qudo_unique VALUES(1, 'k', 2);
       """, in: name)
@@ -43,7 +44,7 @@ import Testing
       INSERT INTO qudo_job VALUES(3, 1, 0, 5, NULL, NULL, NULL, NULL), (4, 1, 0, 5, 'm', 0, NULL, NULL), (5, 1, 0, 5, NULL, NULL, 9, NULL);
       INSERT INTO qudo_job VALUES(22, 1, 0, 5, NULL, NULL, NULL, 'm'), (23, 1, 0, 5, NULL, NULL, NULL, 'o');
       INSERT INTO qudo_ready VALUES(22, 1, 0, 5, 0); INSERT INTO qudo_held VALUES(1, 'n', 23);
-      INSERT INTO qudo_key VALUES(1, 'm', 1, 2, 0, 0), (1, 'n', 3, 0, 1, 0); INSERT INTO qudo_stop VALUES(2, 1, 's');
+      INSERT INTO qudo_key VALUES(1, 'm', 1, 2, 0, 0, 'slow'), (1, 'n', 3, 0, 1, 0, NULL); INSERT INTO qudo_key_rate VALUES(1, 'o', 'fast'); UPDATE qudo_key_rate SET rate = 'slow' WHERE name = 'k'; INSERT INTO qudo_stop VALUES(2, 1, 's');
       INSERT INTO qudo_ready VALUES(5, 1, 0, 5, 4); INSERT INTO qudo_delayed VALUES(1, 1, 0, 5, 4), (4, 1, 0, 6, 0);
       INSERT INTO qudo_running VALUES(9, 1, 0, 5, 0); INSERT INTO qudo_unique VALUES(1, 'x', 8);
       INSERT INTO qudo_rest VALUES(5, 9, NULL), (7, 9, NULL);
@@ -61,6 +62,9 @@ import Testing
         "the counts of a concurrency key are wrong 1 o 0 0 1 0", "a concurrency key has no job 1 n",
         "a job is held although its concurrency key has room 1 n 3 0 1",
         "the stops of a concurrency key are miscounted 1 s 1 2",
+        "a concurrency key has another rate than its bucket 1 k fast,slow",
+        "a concurrency key has another rate than its bucket 1 m slow",
+        "a concurrency key has another rate than its bucket 1 o fast",
         "a row does not say that its job has a concurrency key 22",
       ])
   }

@@ -146,6 +146,7 @@ import Testing
             scope: Bool.random(using: &random) ? .untilStarted : .untilFinished, onConflict: .overwrite)
           let key = ConcurrencyKey(
             "k\(Int.random(in: 0..<3, using: &random))", limit: Int.random(in: 1...3, using: &random),
+            rate: Int.random(in: 0..<3, using: &random) == 0 ? RateLimit(2, per: .seconds(8)) : nil,
             afterFailure: Int.random(in: 0..<3, using: &random) == 0 ? .stop : .goOn)
           return keyed(
             "", Int.random(in: 0..<4, using: &random) > 0 ? key : nil,
@@ -165,14 +166,17 @@ import Testing
             keyed(), keyed("", "k1", unique: UniqueKey("u1", onConflict: .overwrite)),
           ]),
         ]
-        let settlements = claimed.shuffled(using: &random).map {
-          Settlement($0.lease, outcomes.randomElement(using: &random) ?? .completed())
+        let settlements = claimed.shuffled(using: &random).map { job in
+          var settlement = Settlement(job.lease, outcomes.randomElement(using: &random) ?? .completed())
+          settlement.hasBegun = Bool.random(using: &random)
+          return settlement
         }
         _ = try await driver.settle(settlements, claiming: nil)
         claimed = []
       case 5:
         let ids = try await driver.jobs(matching: JobQuery(limit: 1000)).map(\.id)
         _ = try await driver.cancel(Array(ids.shuffled(using: &random).prefix(2)), reason: nil)
+        if let id = ids.last { _ = try await driver.throttle(keyOf: id, for: .seconds(2)) }
       case 6: time.withLock { $0 = $0.advanced(by: .seconds(Int.random(in: 1...15, using: &random))) }
       case 8: _ = try await driver.resume(keys: ["k0", "k1", "none"], of: "a")
       case 9:

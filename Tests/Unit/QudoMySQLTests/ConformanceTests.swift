@@ -8,7 +8,7 @@ import Testing
 @Suite struct ConformanceTests {
   private static let cases = ConformanceSuite.cases(for: [
     .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .control, .schedules, .maxRunning,
-    .rateLimits, .concurrencyKeys, .groups, .keyStops,
+    .rateLimits, .concurrencyKeys, .groups, .keyStops, .keyRates,
   ])
   private static let gate = ConcurrencyLimit(8)
 

@@ -28,7 +28,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups, .keyStops,
+        .concurrencyKeys, .groups, .keyStops, .keyRates,
       ])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
@@ -39,7 +39,7 @@ import Testing
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control, .schedules,
         .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups, .keyStops,
+        .concurrencyKeys, .groups, .keyStops, .keyRates,
       ])
     await driver.close()
   }
@@ -176,7 +176,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups, .keyStops,
+        .concurrencyKeys, .groups, .keyStops, .keyRates,
       ])
     await driver.close()
   }

@@ -12,7 +12,7 @@ import Testing
     let driver = try database.driver(observer: { statement in statements.withLock { $0.append(statement) } })
     try await fill(driver)
     try await database.server.query(
-      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry, qudo_schedule, qudo_key, qudo_held, qudo_stop",
+      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry, qudo_schedule, qudo_key, qudo_held, qudo_stop, qudo_key_rate",
       in: database.name)
     statements.withLock { $0 = [] }
     try await workADay(driver)
@@ -192,6 +192,24 @@ import Testing
     _ = try await driver.resume(keys: ["7", "8"], of: "s")
   }
 
+  private func pace(_ driver: MySQLDriver) async throws {
+    let slow = RateLimit(1, per: .seconds(3600))
+    func paced(_ key: String) -> NewJob {
+      NewJob("p", concurrencyKey: ConcurrencyKey(key, limit: 9, rate: slow))
+    }
+    let ids = try await driver.insert((0..<2000).map { paced("\($0 / 4)") }).map(\.id)
+    let jobs = try await driver.claim(ClaimRequest([.init("p")], limit: 60)).jobs
+    _ = try await driver.throttle(keyOf: ids[1500], for: .seconds(1))
+    var unbegun = Settlement(jobs[0].lease, .released)
+    unbegun.hasBegun = false
+    _ = try await driver.settle(
+      [unbegun] + jobs.dropFirst().map { Settlement($0.lease, .completed()) },
+      claiming: ClaimRequest([.init("p")], limit: 5))
+    // Some have no job any more.
+    _ = try await driver.cancel(Array(ids.suffix(400)), reason: nil)
+    _ = try await driver.prune(PruneOptions())
+  }
+
   private func group(_ driver: MySQLDriver) async throws {
     var jobs = (0..<1000).map { NewJob("g", due: $0 % 9 == 0 ? .after(.microseconds(1)) : .now) }
     for index in jobs.indices where index % 10 > 0 { jobs[index].group = "\(index % 10)" }
@@ -303,6 +321,7 @@ import Testing
     try await throttle(driver)
     try await group(driver)
     try await stop(driver)
+    try await pace(driver)
     _ = try await driver.promote(limit: 10)
     _ = try await driver.backlog(nil, countingUpTo: 10)
     _ = try await driver.backlog(["a", "b"], countingUpTo: 10)

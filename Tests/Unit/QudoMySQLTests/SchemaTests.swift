@@ -27,7 +27,7 @@ import Testing
   }
 
   /// The newest version of the schema, and the lowest that may read and write it. A new migration changes it here alone.
-  private static let versions = "14\t11\t14"
+  private static let versions = "15\t11\t15"
 
   @Test("the article names the schema's version and tables") func schemaArticle() throws {
     let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
@@ -66,7 +66,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 23)
+    #expect(try await tables(one).count == 24)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -538,6 +538,81 @@ import Testing
     for database in [whole, database] { try await database.drop() }
   }
 
+  @Test(
+    "keys of schema 14 get rates, and a migration that was stopped anywhere is finished",
+    arguments: Evidence.arguments(0...Schema.migrations[14].statements.count))
+  func keyRatesOfSchema15(_ done: Int) async throws {
+    let (whole, database) = (try await TestDatabase(), try await TestDatabase())
+    #expect(try await code(whole) == nil)
+    let connection = try database.connection()
+    let older = Array(Schema.migrations.prefix(14))
+    for migration in older {
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
+    }
+    try connection.run([
+      "INSERT INTO qudo_kind(id, name) VALUES(1, 'a')",
+      """
+      INSERT INTO qudo_job(id, kind, ranking, due, enqueued, concurrency_key, payload) VALUES
+      (1, 1, 0, 5, 5, 'k', 'one'), (2, 1, 0, 5, 5, 'k', 'two'), (3, 1, 0, 5, 5, 'k', 'three')
+      """,
+      "INSERT INTO qudo_ready(kind, ranking, due, id, flags) VALUES(1, 0, 5, 1, 8), (1, 0, 5, 2, 8)",
+      "INSERT INTO qudo_held(kind, name, id) VALUES(1, 'k', 3)",
+      "INSERT INTO qudo_key(kind, name, allowed, taken, held, stops, stopped) VALUES(1, 'k', 2, 2, 1, 1, 0), (1, 's', 2, 0, 0, 1, 1)",
+      "INSERT INTO qudo_stop(failure, kind, name, job, at) VALUES(1, 1, 's', 9, 5)",
+      """
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, ranking, codec, payload, concurrency_key,
+        concurrency_limit, concurrency_stops) VALUES(9, 1, 1, 5, 0, 1, 'no', 0, 0, 'again', 's', 2, 1)
+      """, "COMMIT",
+    ])
+    for statement in Schema.migrations[14].statements.prefix(done) {
+      try connection.run([statement, "COMMIT"])
+    }
+    let driver = try database.driver()
+    let request = ClaimRequest([.init("a")], limit: 9)
+    #expect(try await driver.keyStops(nil, after: 0, limit: 9).map(\.key) == ["s"])
+    let jobs = try await driver.claim(request).jobs
+    #expect(jobs.map(\.id) == [1, 2])
+    // A new enqueue gives the key a rate; the first one to begin then takes the only token.
+    let rate = RateLimit(1, per: .seconds(3600))
+    _ = try await driver.insert([NewJob("a", concurrencyKey: ConcurrencyKey("k", limit: 2, rate: rate))])
+    let settlements = [Settlement(jobs[0].lease, .released), Settlement(jobs[1].lease, .failed(message: ""))]
+    _ = try await driver.settle(settlements, claiming: nil)
+    #expect(try await driver.claim(request).jobs.map(\.id) == [1])
+    #expect(try await driver.claim(request).jobs.isEmpty)
+    #expect(try await driver.count() == [JobCount("a", delayed: 1, running: 1, held: 1)])
+    #expect(try await driver.failures(LogQuery()).count == 2)
+    guard case .replayed(let again) = try await driver.replay([1]).first else {
+      Issue.record("it was not replayed")
+      return
+    }
+    #expect(try await driver.claim(request).jobs.map(\.id) == [again])
+    #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+    for table in ["qudo_key", "qudo_key_rate", "qudo_failure"] {
+      let create = "SHOW CREATE TABLE \(table)"
+      let isSame = try await database.server.query(create, in: database.name).map {
+        $0.replacing(/\ AUTO_INCREMENT=\d+/, with: "")
+      }
+      #expect(try await isSame == whole.server.query(create, in: whole.name))
+    }
+    let rows = try await database.server.query(
+      "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
+    #expect(rows == [Self.versions], "a Qudo of schema 14 would begin jobs without a token")
+    // A Qudo that knows only schema 14 does not open the database, and one that is connected fails where keys are.
+    let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
+    #expect {
+      try DatabaseOpener.prepare(connection, timeout: .seconds(9), migrations: older, found: found)
+    } throws: { ($0 as? QudoError)?.code == .newerSchema }
+    #expect {
+      try connection.run(
+        "SELECT kind, name, allowed, taken, held, stops, stopped FROM qudo_key FORCE INDEX(PRIMARY) FOR UPDATE"
+      )
+    } throws: { ($0 as? QudoError)?.mysql?.isOfMissingTables == true }
+    await driver.close()
+    for database in [whole, database] { try await database.drop() }
+  }
+
   @Test func aLeaseWhoseExtensionWasNotHeardOfIsFound() async throws {
     let database = try await TestDatabase()
     let (driver, other) = (try database.driver(), try database.driver())
@@ -588,7 +663,7 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 25)
+    #expect(try await tables(database).count == 26)
     try await database.drop()
   }
 }

@@ -125,6 +125,7 @@ extension ConformanceSuite {
       let (one, other) = try await subject.openTwo()
       let key = paced(RateLimit(7, per: .seconds(7)), limit: 60)
       _ = try await one.results(of: (1...60).map { keyed("\($0)", key) })
+      var total = 0
       for round in 0..<3 {
         let begun = Locked(0)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -140,8 +141,11 @@ extension ConformanceSuite {
           }
           try await group.waitForAll()
         }
-        let most = round == 0 ? 7 : 4
-        try check(begun.withLock { $0 } <= most && begun.withLock { $0 } > 0, is: true)
+        // Claims that pass over what others have locked may leave tokens to the next round.
+        let count = begun.withLock { $0 }
+        try check(
+          (1...min(7, 7 + 4 * round - total)).contains(count), is: true, "\(count) after \(total)")
+        total += count
         subject.clock.advance(by: .seconds(4))
       }
     },
