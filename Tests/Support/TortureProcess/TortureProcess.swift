@@ -14,7 +14,7 @@ struct TortureProcess {
     guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
       FileHandle.standardError.write(
         Data(
-          "usage: TortureProcess enqueue|work|control|hold|spin|spin-limited|stale|hold-turn|hold-transaction|backup|restore DATABASE LOG SEED\n"
+          "usage: TortureProcess enqueue|work|control|hold|spin|spin-limited|limit-enqueue|limit-work|limit-drain|stale|hold-turn|hold-transaction|backup|restore DATABASE LOG SEED\n"
             .utf8))
       exit(64)
     }
@@ -56,6 +56,9 @@ struct TortureProcess {
     case "hold": try await hold(driver, log)
     case "spin": try await SpinRole.work(driver, log)
     case "spin-limited": try await SpinRole.limited(driver, log)
+    case "limit-enqueue": try await LimitRoles.enqueue(driver, log, &random, name: "\(seed)")
+    case "limit-work": try await LimitRoles.work(driver, log)
+    case "limit-drain": try await LimitRoles.work(driver, log, drains: true)
     default: try await stale(driver, log, &random)
     }
   }
