@@ -83,7 +83,10 @@ extension Transaction {
       !findings.hasSwept && answer.isPlain && lost == nil && !ended.hasExpired && !tokens.hasDelayed
     ended.recovered += tokens.recovered
     ended.hasMore = ended.hasMore || tokens.hasMore
-    let nextToken = takeTokens(rated, for: plan, findings.paused)
+    var nextToken = takeTokens(rated, for: plan, findings.paused)
+    if tokens.hasSkipped {
+      nextToken = min(nextToken ?? .max, now.microseconds.clampedPlus(KeyTokens.pause))
+    }
     let claim = try claim(plan, findings, ended, nextToken, next: isKnown ? findings.next : nil)
     cursors.withLock { cursors in
       cursors.claimed(

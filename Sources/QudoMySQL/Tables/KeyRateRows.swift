@@ -7,8 +7,8 @@ internal import Qudo
 /// A bucket outlives the jobs of its key, so that a key which gets new jobs has the tokens that are left. One that is full is like none.
 /// The rate stands in `qudo_key`, too; a transaction that changes it has locked the key there.
 ///
-/// A claim does not lock keys in `qudo_key`. It locks the buckets of the jobs that it is about to take, in the order of their keys. All
-/// transactions lock jobs in the tables of states before keys, and keys before buckets.
+/// A claim does not lock keys in `qudo_key`. It locks the buckets of the jobs that it is about to take, and skips those that others have
+/// locked: it has locked jobs, and would deadlock. All transactions lock jobs in the tables of states before keys, and keys before buckets.
 enum KeyRateRows {
   /// The condition under which no key has a rate; NULL if the server was told to stop while it looked.
   static let noneHasOne: SQL = "(\(highest)) = ''"
@@ -32,9 +32,9 @@ enum KeyRateRows {
   /// Returns queries that lock buckets. A server that was told to stop one may return, and lock, too few.
   ///
   /// - Parameters:
-  ///   - keys: In ascending order. Sessions that lock buckets in the same order do not deadlock.
+  ///   - keys: In ascending order.
   ///   - skips: Whether it skips buckets that other sessions have locked.
-  static func lock(_ keys: [NumberedKey], skips: Bool = false) -> [SQL] {
+  static func lock(_ keys: [NumberedKey], skips: Bool) -> [SQL] {
     keys.parts().map { part in
       """
       SELECT kind, name, rate, full_at, written_at, spacing, throttled_until FROM qudo_key_rate FORCE INDEX(PRIMARY)
@@ -97,17 +97,15 @@ extension Transaction {
 
   /// Locks buckets of keys.
   ///
-  /// If this transaction has locked other buckets, perhaps of later keys, it skips those that other sessions have locked: it would deadlock.
-  ///
-  /// - Parameter keys: In ascending order.
+  /// - Parameters:
+  ///   - keys: In ascending order.
+  ///   - skips: Whether it skips buckets that other sessions have locked.
   /// - Returns: The buckets, and the time after they were locked.
   /// - Throws: If one is missing that it must not skip.
-  func lock(bucketsOf keys: [NumberedKey]) throws(QudoError) -> (
+  func lock(bucketsOf keys: [NumberedKey], skips: Bool) throws(QudoError) -> (
     buckets: [NumberedKey: KeyBucket], now: Timestamp
   ) {
-    let skips = hasLockedBuckets
     let locks = KeyRateRows.lock(keys, skips: skips)
-    hasLockedBuckets = true
     // The locks may have taken long, so ask for the time again: another claim may have written a bucket meanwhile.
     let rows = try read(locks + ["SELECT \(time)"])
     guard let now = rows.last?.next()?.integer(0) else { throw .short(0, 1) }
@@ -142,7 +140,6 @@ extension Transaction {
   /// - Parameter rates: In the order of the keys; nil for a key that has no rate any more.
   func store(rates: [(key: NumberedKey, rate: [UInt8]?)]) {
     guard !rates.isEmpty else { return }
-    hasLockedBuckets = true
     if rates.contains(where: { $0.rate != nil }) { kinds.control.withLock { $0.hasKeyRates = true } }
     // A bucket that is left behind is pruned, as idempotency keys are.
     keyCount += rates.count { $0.rate == nil }
@@ -165,7 +162,6 @@ extension Transaction {
       if let key = keyOfJob[row.id] ?? nil { counts[key, default: 0] += 1 }
     }
     for (key, count) in counts.sorted(by: { $0.key < $1.key }) {
-      hasLockedBuckets = true
       // Values that Qudo did not write may not fit.
       write(
         """

@@ -76,8 +76,6 @@ final class Transaction {
   var hasAdmitted = false
   /// Whether the commit is refused if any concurrency key has a rate.
   var refusesKeyRates = false
-  /// Whether this transaction has locked buckets of concurrency keys.
-  var hasLockedBuckets = false
 
   /// - Parameters:
   ///   - time: The expression for the transaction's time: the server's, unless a test replaces it.
@@ -306,7 +304,7 @@ final class Transaction {
     isCareful = true
     (phase, started, needsTime, writes, hasWritten) = (.waiting, nil, true, [], false)
     (lockedKeys, keyOfJob, admitted, noLongerHeld, hasAdmitted) = ([:], [:], [], [:], false)
-    (refusesKeyRates, hasLockedBuckets) = (false, false)
+    refusesKeyRates = false
   }
 
   /// Whether the transaction may have been committed although its answer was lost: the connection was lost,

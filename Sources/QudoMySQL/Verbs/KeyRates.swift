@@ -45,7 +45,7 @@ extension Transaction {
     return false
   }
 
-  /// Looks up the rates of chosen jobs, and locks their buckets. If some jobs are late, it also looks at those that may be chosen next.
+  /// Looks up the rates of chosen jobs, and locks those of their buckets that no other session has locked. If some jobs are late, it also looks at those that may be chosen next.
   ///
   /// - Returns: Whether there were any that it did not know.
   private func look(upKeysOf plan: ClaimPlan, _ tokens: inout KeyTokens) throws(QudoError) -> Bool {
@@ -62,7 +62,7 @@ extension Transaction {
     if new.isEmpty {
       tokens.add(keys, [:], now: now)
     } else {
-      let (buckets, now) = try lock(bucketsOf: new)
+      let (buckets, now) = try lock(bucketsOf: new, skips: true)
       tokens.add(keys, buckets, now: now)
     }
     return true
@@ -74,7 +74,7 @@ extension Transaction {
   func run(throttlingKeyOf job: Int64, for duration: Duration) throws(QudoError) -> Bool {
     if let done = try wasCommitted() { return done.throttledKey }
     if let key = try ratedKeys(of: [job])[job] ?? nil {
-      var (buckets, now) = try lock(bucketsOf: [key])
+      var (buckets, now) = try lock(bucketsOf: [key], skips: false)
       if let rate = buckets[key]?.rate {
         buckets[key]?.bucket.throttle(rate, for: duration, now: now.microseconds)
         store(buckets.mapValues(\.bucket))
@@ -101,6 +101,10 @@ struct KeyTokens {
   private var current: [NumberedKey: RatedKey] = [:]
   private var delayed = 0
   private var passes = 0
+  /// Whether other sessions have locked buckets of jobs that the claim wanted.
+  private(set) var hasSkipped = false
+  /// How long a claim leaves these jobs alone, in microseconds: as long as another claim takes.
+  static let pause: Int64 = 2000
 
   /// The number of expired leases whose jobs were delayed.
   private(set) var recovered = 0
@@ -127,12 +131,15 @@ struct KeyTokens {
   }
 
   /// Begins to choose.
-  mutating func begin() { current = stored }
+  mutating func begin() { (current, hasSkipped) = (stored, false) }
 
   /// Gives a job a token, if its key has a rate. Jobs that were not looked up get one, too.
   mutating func take(_ job: Candidate) -> KeyToken {
     guard let key = keys[job.id] ?? nil else { return .taken }
-    guard locked.contains(key) else { return .unknown }
+    guard locked.contains(key) else {
+      hasSkipped = true
+      return .unknown
+    }
     return current[key]?.take() ?? true ? .taken : .none
   }
 

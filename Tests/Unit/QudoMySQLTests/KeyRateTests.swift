@@ -278,13 +278,19 @@ import Testing
         else { return statement.bytes }
         return Array(short.utf8)
       })
+    // If a bucket is not found, another session may have locked it, and the claim leaves the jobs to a later one.
+    func claimed() async throws -> [ClaimedJob] {
+      var jobs: [ClaimedJob] = []
+      for _ in 0..<3 { jobs += try await driver.claim(want()).jobs }
+      return jobs
+    }
     for round in 0..<3 {
       _ = try await driver.insert(
         (0..<4).map { _ in keyed(nil, "plain") } + (0..<4).map { _ in keyed(Self.slow, "k\(round)") }
           + [NewJob("a")])
       // As another driver, which does not know of them.
       driver.pool.access.kinds.control.withLock { $0.hasKeyRates = false }
-      let jobs = try await driver.claim(want()).jobs
+      let jobs = try await claimed()
       #expect(
         jobs.count { $0.payload.bytes.starts(with: "k".utf8) } == 1 && jobs.count == 6, "round \(round)")
       try await check(database)
@@ -292,13 +298,13 @@ import Testing
       var unbegun = Settlement(rated.lease, .released)
       unbegun.hasBegun = false
       #expect(try await driver.settle([unbegun], claiming: nil).results == [.settled()])
-      let again = try await driver.claim(want()).jobs
+      let again = try await claimed()
       #expect(again.map(\.id) == [rated.id], "its token was given back")
       #expect(try await driver.throttle(keyOf: rated.id, for: .seconds(90)) == true)
       time.withLock { $0 = $0.advanced(by: .seconds(60)) }
-      #expect(try await driver.claim(want()).jobs.isEmpty, "round \(round)")
+      #expect(try await claimed().isEmpty, "round \(round)")
       time.withLock { $0 = $0.advanced(by: .seconds(30)) }
-      let more = try await driver.claim(want()).jobs
+      let more = try await claimed()
       #expect(more.count == 1, "round \(round)")
       try await check(database)
       try await finish(driver, jobs.filter { $0.id != rated.id } + again + more)
