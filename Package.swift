@@ -315,7 +315,7 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         "CSQLite", "MariaDBServer",
-        "TortureProcess", "ProcessSupport",
+        "TortureProcess", "ProcessSupport", "TestSupport",
       ]),
     .testTarget(
       name: "ServerTortureTests",

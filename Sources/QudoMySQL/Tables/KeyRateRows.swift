@@ -10,7 +10,8 @@ internal import Qudo
 /// A claim does not lock keys in `qudo_key`. It locks the buckets of the jobs that it is about to take, and skips those that others have
 /// locked: it has locked jobs, and would deadlock. All transactions lock jobs in the tables of states before keys, and keys before buckets.
 enum KeyRateRows {
-  /// The condition under which no key has a rate; NULL if the server was told to stop while it looked.
+  /// The condition under which no key has a rate; NULL if the server was told to stop while it looked. Use it in statements that read
+  /// without locks only: an entry of the index moves whenever its bucket is written, see ``CommitToken/write(at:if:)``.
   static let noneHasOne: SQL = "(\(highest)) = ''"
 
   /// Returns the highest of the texts of rates; nothing if no key has one. The server reads one end of an index.

@@ -43,8 +43,14 @@ struct Write {
   /// `count` rows. DO would not fail.
   static func check(_ count: Int) -> SQL { check("ROW_COUNT() <> \(count)") }
 
-  /// - Parameter fault: An expression that is 1 if the check fails, and otherwise 0.
+  /// - Parameter fault: An expression that is 1 if the check fails, and otherwise 0. Its queries lock what they read, and wait for rows
+  ///   that others have locked.
   static func check(_ fault: SQL) -> SQL { "SET @qudo_short = 9223372036854775807 + (\(fault))" }
+
+  /// As ``check(_:)``, but its queries see what is committed, without locks.
+  static func checkWithoutLocks(_ fault: SQL) -> SQL {
+    "SELECT 9223372036854775807 + (\(fault)) INTO @qudo_short"
+  }
 }
 
 extension QudoError {

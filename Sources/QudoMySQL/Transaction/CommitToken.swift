@@ -78,18 +78,20 @@ final class CommitToken {
   ///   - time: The time of the transaction; nil for `@n`.
   ///   - condition: An expression without which the transaction is not committed: it is repeated; nil for none.
   func write(at time: Timestamp?, if condition: SQL? = nil) -> Write {
-    write(
-      part: condition.map { "IF(\($0), 0, NULL)" } ?? "0", job: "0",
-      time: time.map { "\($0.microseconds)" } ?? "@n")
+    let time = time.map { "\($0.microseconds)" as SQL } ?? "@n"
+    guard let condition else { return write(part: "0", job: "0", time: time) }
+    // INSERT ... SELECT reads without locks: "If the transaction isolation level is READ COMMITTED, InnoDB does the search on S as a
+    // consistent read (no locks)". INSERT ... VALUES would wait for a row that others change, and then miss it where it has moved to.
+    return write(part: "IF(\(condition), 0, NULL)", job: "0", time: time, asQuery: true)
   }
 
   /// If the row exists already, this statement fails, and the server executes no later statement of the text,
   /// COMMIT included.
-  private func write(part: SQL, job: SQL, time: SQL) -> Write {
+  private func write(part: SQL, job: SQL, time: SQL, asQuery: Bool = false) -> Write {
     Write(
-      "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(pooled), \(number), ",
+      "INSERT INTO qudo_lane(lane, number, part, job, expires) \(asQuery ? "SELECT " : "VALUES(" as SQL)\(pooled), \(number), ",
       holding: part,
-      ", \(job), \(time) + \(lifetime))")
+      ", \(job), \(time) + \(lifetime)\(asQuery ? "" : ")" as SQL)")
   }
 
   /// The statement that deletes earlier rows when there are enough of them. A caller that waits for this

@@ -235,7 +235,7 @@ final class Transaction {
       if receipt.inserts.isEmpty {
         write(receipt.write(at: started, if: condition))
       } else if let condition {
-        write(Write.check("NOT COALESCE(\(condition), 0)"))
+        write(Write.checkWithoutLocks("NOT COALESCE(\(condition), 0)"))
       }
       if let forgetEarlier = receipt.forgetEarlier { write(forgetEarlier) }
     }

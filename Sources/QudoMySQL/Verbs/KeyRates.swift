@@ -45,7 +45,8 @@ extension Transaction {
     return false
   }
 
-  /// Looks up the rates of chosen jobs, and locks those of their buckets that no other session has locked. If some jobs are late, it also looks at those that may be chosen next.
+  /// Looks up the rates of chosen jobs, and locks those of their buckets that no other session has locked. If some jobs are late, it also
+  /// looks at those that may be chosen next.
   ///
   /// - Returns: Whether there were any that it did not know.
   private func look(upKeysOf plan: ClaimPlan, _ tokens: inout KeyTokens) throws(QudoError) -> Bool {

@@ -1,8 +1,8 @@
 /// The prepared statements of a connection by the address of their SQL, which is a literal of the program.
 ///
-/// Each job runs a dozen statements, and to hash their texts would cost more than to bind their values. This is a hash table with few
-/// probes in memory of its own: a lookup is a multiplication, a load and a comparison, without a dynamic check of exclusive access. A
-/// literal that finds no place replaces another one, which is then looked up by its text.
+/// Each job runs a dozen statements, and a `Dictionary` would take more time to find them than to bind their values. This is a hash table
+/// with few probes in memory of its own: a lookup is a multiplication, a load and a comparison, without a dynamic check of exclusive
+/// access. A literal that finds no place replaces another one, which is then looked up by its text.
 struct LiteralStatements: ~Copyable {
   private struct Slot {
     let literal: UnsafePointer<UInt8>
@@ -13,10 +13,10 @@ struct LiteralStatements: ~Copyable {
   private let mask: Int
   private static let probes = 8
 
-  /// - Parameter isSmall: Whether the connection lives for one call only, which a table would make dearer.
+  /// - Parameter isSmall: Whether the connection lives for one call only, which a large table would make dearer.
   init(isSmall: Bool) {
-    // About four times as many as a worker uses.
-    let count = isSmall ? 1 : 256
+    // More than an enqueue uses, or about four times as many as a worker does.
+    let count = isSmall ? 16 : 256
     mask = count - 1
     slots = .allocate(capacity: count)
     slots.initialize(repeating: nil, count: count)

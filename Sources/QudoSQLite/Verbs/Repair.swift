@@ -44,7 +44,8 @@ extension Transaction {
     let keys = try putAsideKeys()
     let throttles = try restTable.hasAny() ? try restTable.deleteOrphans() : 0
     let groups = try groupTable.hasAny() ? try groupTable.deleteOrphans() : 0
-    return keys + throttles + groups + (try putAsideRows(rows))
+    let rates = try repairKeyRates()
+    return keys + throttles + groups + rates + (try putAsideRows(rows))
   }
 
   private func putAsideRows(_ rows: BadRows) throws(QudoError) -> Int {
@@ -56,7 +57,8 @@ extension Transaction {
       return count == 0 ? try putAsideDelayed() : count
     case .delayed: return try putAsideDelayed()
     case .running: return try putAsideRunning()
-    case .keyRates: return try repairKeyRates()
+    // All of them are repaired with those of any table.
+    case .keyRates: return 0
     }
   }
 

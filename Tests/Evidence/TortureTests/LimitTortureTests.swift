@@ -1,9 +1,7 @@
-import CSQLite
 import Foundation
-import ProcessSupport
 import Qudo
 import QudoSQLite
-import QudoTesting
+import TestSupport
 import Testing
 
 /// Several processes work on jobs with limits, rates and ordered keys, and are killed at random.
@@ -65,62 +63,21 @@ private final class LimitTorture {
   private static let roles = [
     "limit-enqueue", "limit-enqueue", "limit-work", "limit-work", "limit-work", "limit-work",
   ]
-  private let folder: URL
-  private var database: String { folder.appendingPathComponent("torture.db").path }
-  private var processes: [ChildProcess] = []
-  private var logs: [String] = []
-  private var random: Seeded
-  private var started = 0
-  /// When the process of each log was killed.
-  private var kills: [String: UInt64] = [:]
+  private let victims: Victims
   /// What the tables had that they may not have.
   private(set) var wrongRows: [String] = []
 
-  init(seed: UInt64) throws {
-    random = Seeded(seed: seed)
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "qudo-torture-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-  }
-
-  deinit {
-    for process in processes where process.isRunning { process.kill(SIGKILL) }
-    try? FileManager.default.removeItem(at: folder)
-  }
+  init(seed: UInt64) throws { victims = try Victims(seed: seed) }
 
   func run(for duration: Duration) async throws {
-    let driver = try SQLiteDriver(path: database, durability: .normal)
-    await driver.close()
-    for role in Self.roles {
-      let (process, log) = try start(role)
-      processes.append(process)
-      logs.append(log)
-    }
+    await (try victims.file.open()).close()
+    try victims.start(Self.roles)
     let end = ContinuousClock.now + duration
-    while ContinuousClock.now < end || kills.count < 5 {
-      try await Task.sleep(for: .milliseconds(Int.random(in: 20...300, using: &random)))
-      let victim = Int.random(in: processes.indices, using: &random)
-      try #require(processes[victim].isRunning, "a process ended by itself: \(Self.roles[victim])")
-      stop(victim)
+    while ContinuousClock.now < end || victims.kills.count < 5 {
+      try await victims.killOne()
       try checkRows()
-      (processes[victim], logs[victim]) = try start(Self.roles[victim])
     }
-    for index in processes.indices { stop(index) }
-  }
-
-  private func start(_ role: String) throws -> (ChildProcess, log: String) {
-    started += 1
-    let log = "\(started).log"
-    let process = try ChildProcess(
-      try built("TortureProcess").path,
-      [role, database, folder.appendingPathComponent(log).path, "\(random.next() >> 1)"])
-    return (process, log)
-  }
-
-  private func stop(_ index: Int) {
-    kills[logs[index]] = DispatchTime.now().uptimeNanoseconds
-    processes[index].kill(SIGKILL)
-    _ = processes[index].end(within: 60)
+    victims.killAll()
   }
 
   /// Whatever is committed at the time: no limit is passed, and while jobs of a key are held, it has as many admitted ones as it may.
@@ -148,9 +105,8 @@ private final class LimitTorture {
   ///
   /// - Returns: What has completed, and what is left in the tables.
   func drain() async throws -> (ended: Set<String>, left: [String]) {
-    let (process, _) = try start("limit-drain")
-    #expect(process.end(within: 300) == 0)
-    let driver = try SQLiteDriver(path: database, durability: .normal)
+    try victims.run("limit-drain")
+    let driver = try victims.file.open()
     var ended: Set<String> = []
     var query = LogQuery(oldestFirst: true, limit: 10_000)
     while true {
@@ -168,36 +124,19 @@ private final class LimitTorture {
     return (ended, left)
   }
 
-  private func rows(_ sql: String) throws -> [String] {
-    var handle: OpaquePointer?
-    defer { sqlite3_close(handle) }
-    try #require(sqlite3_open_v2(database, &handle, SQLITE_OPEN_READWRITE, nil) == SQLITE_OK)
-    sqlite3_busy_timeout(handle, 10_000)
-    var statement: OpaquePointer?
-    defer { sqlite3_finalize(statement) }
-    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK)
-    var rows: [String] = []
-    while sqlite3_step(statement) == SQLITE_ROW {
-      rows.append(String(cString: sqlite3_column_text(statement, 0)))
-    }
-    return rows
-  }
+  /// A process that was killed in its commit leaves work to the next reader, which others may do at the same time.
+  private func rows(_ sql: String) throws -> [String] { try victims.file.rows(sql, waiting: 10_000) }
 
   func report() throws -> Report {
     var report = Report()
-    report.kills = kills.count
+    report.kills = victims.kills.count(where: \.isFollowed)
     var events: [String: [(time: UInt64, change: Int)]] = [:]
     var begins: [String: [(time: UInt64, job: Int64)]] = [:]
     var claims: [String: [Int64]] = [:]
-    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-    where file.pathExtension == "log" {
+    for (log, lines) in try victims.logs() {
       // By job, when its run began.
       var running: [String: (owner: String, time: UInt64)] = [:]
-      // A line that the kill cut off has no end.
-      for line in try String(contentsOf: file, encoding: .utf8)
-        .split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-      {
-        let words = line.split(separator: " ").map(String.init)
+      for words in lines {
         let owner = String(words[1].prefix { $0 != ":" })
         switch words[0] {
         case "ack": report.acknowledged.insert(words[1])
@@ -216,7 +155,8 @@ private final class LimitTorture {
       }
       // Another process may begin what a killed one ran, but not before the kill.
       for run in running.values {
-        events[run.owner, default: []].append((try #require(kills[file.lastPathComponent]), -1))
+        let kill = try #require(victims.kills.first { $0.log == log })
+        events[run.owner, default: []].append((kill.time, -1))
       }
     }
     for (owner, limit) in Self.limits {

@@ -1,9 +1,8 @@
-import CSQLite
 import Foundation
-import ProcessSupport
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Several processes enqueue, control and work on one file and are killed at random.
@@ -40,7 +39,7 @@ import Testing
       "held by a killed process and never begun again, seed \(seed): \(report.unrescued)")
     #expect(
       report.rescues.allSatisfy { $0 < 10 }, "begun again after \(report.rescues.max() ?? 0) s, seed \(seed)")
-    #expect(try torture.integrity() == "ok")
+    #expect(try torture.integrity() == ["ok"])
     #expect(try await torture.count() == [])
   }
 }
@@ -78,56 +77,26 @@ private final class Torture {
   private static let roles = [
     "enqueue", "enqueue", "work", "work", "control", "stale", "hold", "hold", "hold",
   ]
-  private let folder: URL
-  private var processes: [ChildProcess] = []
-  private var random: Seeded
-  private var started = 0
-  private var logs: [String] = []
-  private var lastLog: String { "\(started).log" }
-  private var kills = 0
+  private let victims: Victims
   /// The jobs that are in the logs, and those that are there more than once.
   private var ended: Set<String> = []
   private var twice: [String] = []
-  /// Of holders: which log was theirs, and when.
-  private var holderKills: [(log: String, time: UInt64)] = []
-  private var database: String { folder.appendingPathComponent("torture.db").path }
 
-  init(seed: UInt64) throws {
-    random = Seeded(seed: seed)
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "qudo-torture-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-  }
-
-  deinit {
-    for process in processes where process.isRunning { process.kill(SIGKILL) }
-    try? FileManager.default.removeItem(at: folder)
-  }
+  init(seed: UInt64) throws { victims = try Victims(seed: seed) }
 
   func run(for duration: Duration) async throws {
-    let driver = try SQLiteDriver(path: database, durability: .normal)
+    let driver = try victims.file.open()
     _ = try await driver.insert((0..<6).map { NewJob("held", payload: Payload("held-\($0)")) })
     await driver.close()
-    for role in Self.roles {
-      processes.append(try start(role))
-      logs.append(lastLog)
-    }
+    try victims.start(Self.roles)
     let end = ContinuousClock.now + duration
+    var kills: Int { victims.kills.count }
     // Until one that held a job was among the killed.
     while try ContinuousClock.now < end || kills < 10 || (kills < 1000 && report().rescues.isEmpty) {
-      try await Task.sleep(for: .milliseconds(Int.random(in: 20...300, using: &random)))
-      let victim = Int.random(in: processes.indices, using: &random)
-      try #require(processes[victim].isRunning, "a process ended by itself: \(Self.roles[victim])")
-      if Self.roles[victim] == "hold" {
-        holderKills.append((logs[victim], DispatchTime.now().uptimeNanoseconds))
-      }
-      stop(victim)
-      kills += 1
-      processes[victim] = try start(Self.roles[victim])
-      logs[victim] = lastLog
+      try await victims.killOne()
     }
     try await rescueLast()
-    for index in processes.indices { stop(index) }
+    victims.killAll()
   }
 
   /// What was held by those that were killed last has begun again.
@@ -138,20 +107,9 @@ private final class Torture {
     }
   }
 
-  private func start(_ role: String) throws -> ChildProcess {
-    started += 1
-    let log = folder.appendingPathComponent("\(started).log").path
-    return try ChildProcess(try built("TortureProcess").path, [role, database, log, "\(random.next() >> 1)"])
-  }
-
-  private func stop(_ index: Int) {
-    processes[index].kill(SIGKILL)
-    _ = processes[index].end(within: 60)
-  }
-
   /// A last worker, here, does what is left.
   func drain() async throws {
-    let driver = try SQLiteDriver(path: database, durability: .normal)
+    let driver = try victims.file.open()
     let log = Locked<[String]>([])
     var policy = JobPolicy()
     policy.maxExpiredLeases = .max
@@ -171,7 +129,7 @@ private final class Torture {
     try await readEnds(driver)
     await driver.close()
     try (log.withLock { $0 }.joined(separator: "\n") + "\n")
-      .write(to: folder.appendingPathComponent("last.log"), atomically: false, encoding: .utf8)
+      .write(to: victims.file.folder.appendingPathComponent("last.log"), atomically: false, encoding: .utf8)
   }
 
   private func readEnds(_ driver: SQLiteDriver) async throws {
@@ -197,26 +155,17 @@ private final class Torture {
   }
 
   func count() async throws -> [JobCount] {
-    let driver = try SQLiteDriver(path: database)
+    let driver = try victims.file.open()
     let counts = try await driver.count()
     await driver.close()
     return counts
   }
 
-  func integrity() throws -> String {
-    var handle: OpaquePointer?
-    defer { sqlite3_close(handle) }
-    try #require(sqlite3_open(database, &handle) == SQLITE_OK)
-    var statement: OpaquePointer?
-    defer { sqlite3_finalize(statement) }
-    try #require(sqlite3_prepare_v2(handle, "PRAGMA integrity_check", -1, &statement, nil) == SQLITE_OK)
-    try #require(sqlite3_step(statement) == SQLITE_ROW)
-    return String(cString: sqlite3_column_text(statement, 0))
-  }
+  func integrity() throws -> [String] { try victims.file.rows("PRAGMA integrity_check") }
 
   func report() throws -> Report {
     var report = Report()
-    report.kills = kills
+    report.kills = victims.kills.count(where: \.isFollowed)
     var acknowledged: Set<String> = []
     var orders = FileOrders()
     /// By job: when each token's claim had been answered.
@@ -224,17 +173,13 @@ private final class Torture {
     /// By held job: in which log it began, and when.
     var begins: [String: [(log: String, time: UInt64)]] = [:]
     var settles: [(job: String, token: String, time: UInt64)] = []
-    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-    where file.pathExtension == "log" {
-      let text = try String(contentsOf: file, encoding: .utf8)
-      // A line that the kill cut off has no end.
-      for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
-        let words = line.split(separator: " ").map(String.init)
+    for (log, lines) in try victims.logs() {
+      for words in lines {
         switch words.first {
         case "ack": acknowledged.insert(words[1])
         case "run": report.runs += 1
         case "begin":
-          begins[words[1], default: []].append((file.lastPathComponent, try #require(UInt64(words[2]))))
+          begins[words[1], default: []].append((log, try #require(UInt64(words[2]))))
         case "claim":
           claims[words[1], default: []].append((words[2], try #require(UInt64(words[3]))))
           try orders.addClaim(words)
@@ -249,7 +194,7 @@ private final class Torture {
     report.lost = acknowledged.subtracting(ended).sorted()
     report.twice = twice
     report.orders = orders
-    for kill in holderKills {
+    for kill in victims.kills where kill.role == "hold" && kill.isFollowed {
       for (job, begins) in begins {
         let sorted = begins.sorted { $0.time < $1.time }
         guard let last = sorted.last(where: { $0.time <= kill.time }), last.log == kill.log else { continue }

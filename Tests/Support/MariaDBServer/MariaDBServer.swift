@@ -225,6 +225,26 @@ extension MariaDBServer {
       return text.split(separator: "\n").map(String.init)
     }
   }
+
+  /// Runs a query until its rows are as wanted.
+  ///
+  /// It may not read `INNODB_TRX`: while it is asked for more often than ten times a second, the server answers as it did the first time.
+  ///
+  /// - Parameter isMet: by default, whether there is any row.
+  /// - Throws: ``ServerTrouble`` if they are not within two minutes.
+  public func wait(
+    for query: String, in database: String? = nil, until isMet: ([String]) -> Bool = { !$0.isEmpty }
+  ) async throws {
+    let end = ContinuousClock.now + .seconds(120)
+    while true {
+      let rows = try await self.query(query, in: database)
+      if isMet(rows) { return }
+      guard ContinuousClock.now < end else {
+        throw ServerTrouble(description: "after two minutes, the answer to this is still \(rows): \(query)")
+      }
+      await Task.yield()
+    }
+  }
 }
 
 /// All who ask while it starts wait for the same start.

@@ -24,10 +24,13 @@ package final class TemporaryFile: Sendable {
   package func execute(_ sql: String) throws { _ = try rows(sql) }
 
   /// The rows of the last statement, as the shell shows them.
-  package func rows(_ sql: String) throws -> [String] {
+  ///
+  /// - Parameter milliseconds: How long it waits for others that hold a lock.
+  package func rows(_ sql: String, waiting milliseconds: Int32 = 0) throws -> [String] {
     var handle: OpaquePointer?
     defer { sqlite3_close(handle) }
     guard sqlite3_open(path, &handle) == SQLITE_OK else { throw FailedStatement(sql: sql, handle) }
+    sqlite3_busy_timeout(handle, milliseconds)
     let rows = NSMutableArray()
     let code = sqlite3_exec(
       handle, sql,

@@ -195,7 +195,7 @@ import Testing
     async let answer = driver.change([id], JobChange(priority: 4))
     let waits =
       "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE '%qudo_ready WHERE%FOR UPDATE%' AND id <> CONNECTION_ID()"
-    while try await database.server.query(waits).isEmpty { await Task.yield() }
+    try await database.server.wait(for: waits)
     let ends = Timestamp.latest.microseconds
     try session.run([
       "INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost_limit) SELECT id, \(ends), 2, kind, ranking, due, 5 FROM qudo_ready",
@@ -380,13 +380,9 @@ import Testing
       "SELECT id FROM qudo_ready WHERE id = \(ids[1]) FOR UPDATE",
     ])
     async let answer = driver.change(Array(ids[0..<2]), JobChange(priority: 4))
-    // A statement that runs need not wait yet.
-    let waits =
-      """
-      SELECT 1 FROM information_schema.INNODB_TRX AS t JOIN information_schema.PROCESSLIST AS p ON p.id = t.trx_mysql_thread_id
-      WHERE p.db = '\(database.name)' AND t.trx_state = 'LOCK WAIT'
-      """
-    while try await database.server.query(waits).isEmpty { await Task.yield() }
+    // The change locks the first job, and then waits for the second one.
+    let free = "SELECT id FROM qudo_ready WHERE id = \(ids[0]) FOR UPDATE SKIP LOCKED"
+    try await database.server.wait(for: free, in: database.name) { $0.isEmpty }
     try session.run(["SELECT id FROM qudo_ready WHERE id = \(ids[0]) FOR UPDATE", "ROLLBACK"])
     #expect(try await answer == [.changed, .changed])
     #expect(rollbacks.withLock { $0 } >= 1)

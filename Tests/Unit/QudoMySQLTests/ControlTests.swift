@@ -216,7 +216,7 @@ import Testing
     async let answer = driver.cancel([id], reason: nil)
     let waits =
       "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE '%qudo_ready WHERE%FOR UPDATE%' AND id <> CONNECTION_ID()"
-    while try await database.server.query(waits).isEmpty { await Task.yield() }
+    try await database.server.wait(for: waits)
     let ends = Timestamp.latest.microseconds
     try session.run([
       "INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost_limit) SELECT id, \(ends), 2, kind, ranking, due, 5 FROM qudo_ready",
@@ -335,7 +335,7 @@ import Testing
       SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)'
       AND info LIKE 'WITH RECURSIVE s%\(text)%' AND time_ms >= \(milliseconds)
       """
-    while try await database.server.query(query).isEmpty { await Task.yield() }
+    try await database.server.wait(for: query)
   }
 
   @Test(

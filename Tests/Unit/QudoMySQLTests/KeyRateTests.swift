@@ -100,6 +100,39 @@ import Testing
     try await database.drop()
   }
 
+  @Test("a driver learns it while another session changes the bucket", arguments: [false, true])
+  func learnedBesideAChange(_ enqueues: Bool) async throws {
+    let database = try await TestDatabase()
+    let (one, other) = (
+      try database.driver(clock: { Self.start }), try database.driver(clock: { Self.start })
+    )
+    var settlements: [Settlement] = []
+    if enqueues {
+      try await one.setFailureRoutes([FailureRoute("a", to: "b")])
+      _ = try await one.insert([NewJob("a")])
+      settlements = try await one.claim(want()).jobs.map { Settlement($0.lease, .failed(message: "")) }
+    }
+    _ = try await other.insert((0..<3).map { _ in keyed(Self.slow) })
+    let session = try database.connection(commits: false)
+    // Its entry in the index of rates moves twice, and comes to lie behind where it was.
+    let change = "UPDATE qudo_key_rate SET full_at = full_at + 1" as SQL
+    try session.run(["SELECT 1 FROM qudo_key_rate FOR UPDATE", change])
+    let hasAnswered = Locked(false)
+    async let answer = {
+      defer { hasAnswered.withLock { $0 = true } }
+      return try await one.settle(settlements, claiming: want()).claim
+    }()
+    let asks =
+      "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE '%MAX(rate)%' AND id <> CONNECTION_ID()"
+    try await database.server.wait(for: asks) { !$0.isEmpty || hasAnswered.withLock { $0 } }
+    try session.run([change, "COMMIT"])
+    #expect(try await answer?.jobs.count ?? 0 <= 1)
+    #expect(try await one.count().reduce(0) { $0 + $1.running } <= 1)
+    try await check(database)
+    for driver in [one, other] { await driver.close() }
+    try await database.drop()
+  }
+
   @Test("a claim that enqueues the jobs of final failures learns it, too", arguments: [false, true])
   func learnedWithInserts(_ isKnown: Bool) async throws {
     let database = try await TestDatabase()

@@ -168,7 +168,7 @@ import Testing
     async let outcomes = reader.outcomes(of: ids)
     let waiting =
       "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE '%@got = GET_LOCK%'"
-    while try await database.server.query(waiting).isEmpty { await Task.yield() }
+    try await database.server.wait(for: waiting)
     let settlements = [
       Settlement(jobs[0].lease, .failed(message: "no")), Settlement(jobs[1].lease, .completed()),
     ]

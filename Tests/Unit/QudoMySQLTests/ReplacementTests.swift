@@ -90,7 +90,7 @@ import Testing
     // The server tells the time of a creation in seconds.
     let isLater =
       "SELECT NOW() > MAX(CREATE_TIME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '\(database.name)'"
-    while try await database.server.query(isLater) != ["1"] { await Task.yield() }
+    try await database.server.wait(for: isLater) { $0 == ["1"] }
     try await drop(database)
     try await database.server.query(dump, in: database.name)
     let third = try database.driver()

@@ -38,7 +38,7 @@ import Testing
     async let answer = driver.advance([tick("t", 1), tick("s", 1)])
     let waits =
       "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE '%qudo_schedule AS s%FOR UPDATE%' AND id <> CONNECTION_ID()"
-    while try await database.server.query(waits).isEmpty { await Task.yield() }
+    try await database.server.wait(for: waits)
     try session.run(["UPDATE qudo_schedule SET version = 2 WHERE name = 's'", "COMMIT"])
     let results = try await answer
     #expect(results[1] == .superseded)

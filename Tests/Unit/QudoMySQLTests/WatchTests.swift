@@ -97,7 +97,7 @@ import Testing
     }
     let looks =
       "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE db = DATABASE() AND command = 'Query' AND info LIKE '%SLEEP(%' AND id <> CONNECTION_ID()"
-    while try await database.server.query(looks, in: database.name) != ["1"] { await Task.yield() }
+    try await database.server.wait(for: looks, in: database.name) { $0 == ["1"] }
     _ = try await driver.insert([NewJob("new")])
     #expect(try await look.value, "it has come to its end")
     await driver.close()
@@ -213,7 +213,7 @@ import Testing
     // The kind is not known yet: it looks for its name.
     let looks =
       "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE 'WITH RECURSIVE s%qudo_kind%'"
-    while try await database.server.query(looks).isEmpty { await Task.yield() }
+    try await database.server.wait(for: looks)
     #expect(here.doorbell.rings == 0)
     let inserted = try await there.insert([NewJob("a")])
     for await _ in rings { break }
@@ -234,11 +234,8 @@ import Testing
       return Int(line.split(separator: "\t").last ?? "") ?? 0
     }
     // It looks while a statement of its own is on its way: what is counted between two looks at the counter is that, and the other look.
-    while try await server.query(
-      "SELECT 1 FROM information_schema.PROCESSLIST WHERE info LIKE 'WITH RECURSIVE s%'"
-    ).isEmpty {
-      await Task.yield()
-    }
+    try await server.wait(
+      for: "SELECT 1 FROM information_schema.PROCESSLIST WHERE info LIKE 'WITH RECURSIVE s%'")
     let before = try await count("Questions")
     for _ in 0..<20 { _ = try await server.query("SELECT SLEEP(0.05)") }
     let asked = try await count("Questions") - before
