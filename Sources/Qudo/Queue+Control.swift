@@ -194,7 +194,29 @@ extension Queue {
     return try answers.joined()
   }
 
-  // MARK: Stopped keys
+  // MARK: Concurrency keys
+
+  /// Returns the concurrency keys that are in use, of every database: those that jobs have, and those that are stopped. Those of each
+  /// database and kind come together, in the order of their bytes.
+  ///
+  ///     for key in try await queue.concurrencyKeys(["order.ship"]) where key.held > 100 {
+  ///       print("\(key.key): \(key.held) jobs wait for \(key.admitted)")
+  ///     }
+  ///
+  /// - Parameters:
+  ///   - kinds: The kinds; nil for all. Default: all.
+  ///   - keys: The keys; nil for all. Default: all.
+  ///   - limit: The maximum number from each database. Default: 1,000.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
+  public func concurrencyKeys(
+    _ kinds: [Kind]? = nil, keys: [String]? = nil, limit: Int = 1000
+  ) async throws(QudoError) -> [ConcurrencyKeyStatus] {
+    let query = ConcurrencyKeyQuery(kinds: kinds, keys: keys, limit: limit)
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
+      try await driver.control().concurrencyKeys(query)
+    }
+    return try answers.joined()
+  }
 
   /// Ends the stops of concurrency keys in every database: see ``ConcurrencyKey/AfterFailure/stop``. Held jobs of the keys begin in the order
   /// of their enqueues, and the jobs that stopped the keys stay in the failure log.

@@ -135,6 +135,11 @@ extension SQLiteDriver: ControlDriver {
     }
   }
 
+  public func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
+  {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.concurrencyKeys(query) }
+  }
+
   public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
     -> [KeyStop]
   {

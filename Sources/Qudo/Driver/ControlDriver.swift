@@ -94,6 +94,12 @@ public protocol ControlDriver: LogDriver {
   ///   - limit: The maximum number of rows.
   func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError) -> [KeyStop]
 
+  /// Returns concurrency keys that are in use: those that jobs have, and those that are stopped. Those of a kind come together, in the order
+  /// of their bytes. It reads an index, as many keys as it returns, and the jobs of these keys.
+  ///
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver lacks ``Capabilities/concurrencyKeys``.
+  func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
+
   /// Ends the stops of concurrency keys, in one transaction: held jobs are admitted up to the limit. The failures that stopped the keys
   /// stay as they are.
   ///
@@ -141,6 +147,13 @@ extension ControlDriver {
   public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
     -> [KeyStop]
   { [] }
+
+  /// Refuses: a driver with ``Capabilities/concurrencyKeys`` has its own.
+  public func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
+  {
+    throw QudoError(
+      .invalidArgument, "the driver of \(name) has no concurrency keys: use one that has")
+  }
 
   /// Refuses: a driver with ``Capabilities/keyStops`` has its own.
   public func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] {

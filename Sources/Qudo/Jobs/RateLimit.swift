@@ -7,7 +7,7 @@
 /// and gains one every ``period`` / ``count``, rounded up to whole microseconds. Each claimed job takes one. So over any time of n periods
 /// at most ``burst`` + n × ``count`` jobs begin: after a pause, a burst, and then one job after the other. For evenly spaced jobs, choose
 /// a burst of 1.
-public struct RateLimit: Hashable, Sendable {
+public struct RateLimit: Hashable, Sendable, Codable {
   /// The number of jobs in a ``period``, 1 or more.
   public var count: Int
   /// The time in which ``count`` jobs begin, above 0. The time between two tokens is at least 1 µs.

@@ -207,4 +207,9 @@ extension RateLimit {
     }
     self.init(count, per: try Duration(parsing: String(text[text.index(after: slash)...])))
   }
+
+  /// The rate as the options have it, such as `10/1m`; another burst than the number follows it.
+  var display: String {
+    "\(count)/\(period.inUnits)" + (burst == count ? "" : ", burst \(burst)")
+  }
 }

@@ -72,6 +72,11 @@ extension MySQLDriver: ControlDriver {
     }
   }
 
+  public func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
+  {
+    try await pool.transact { transaction throws(QudoError) in try transaction.concurrencyKeys(query) }
+  }
+
   public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
     -> [KeyStop]
   {

@@ -62,6 +62,28 @@ enum KeyRows {
       .joined(" OR ")
   }
 
+  /// Returns the query for a page of keys, in the order of the primary key.
+  ///
+  /// - Parameters:
+  ///   - kinds: The numbers of kinds; nil for all.
+  ///   - names: The keys; nil for all.
+  ///   - last: The last key of the page before.
+  static func page(_ kinds: [Int64]?, _ names: [[UInt8]]?, after last: NumberedKey?, limit: Int) -> SQL {
+    let inKinds: SQL = kinds.map { "k.kind IN \(list: $0[...]) AND " } ?? ""
+    let inNames: SQL =
+      names.map { names in
+        "k.name IN (\(names.map { name -> SQL in "\(name)" }.joined(","))) AND "
+      } ?? ""
+    let behind: SQL =
+      last.map { "(k.kind > \($0.kind) OR (k.kind = \($0.kind) AND k.name > \($0.name))) AND " } ?? ""
+    return """
+      SELECT k.kind, (SELECT n.name FROM qudo_kind AS n WHERE n.id = k.kind), k.name, k.allowed, k.stops, k.rate, k.admitted, k.held,
+        k.stopped, r.kind IS NOT NULL, r.full_at, r.written_at, r.spacing, r.throttled_until, @n
+      FROM qudo_key AS k FORCE INDEX(PRIMARY) LEFT JOIN qudo_key_rate AS r ON r.kind = k.kind AND r.name = k.name
+      WHERE \(inKinds)\(inNames)\(behind)(k.admitted > 0 OR k.held > 0 OR k.stopped > 0) ORDER BY k.kind, k.name LIMIT \(max(0, limit))
+      """
+  }
+
   /// The columns of a held job. `h` is its row in `qudo_held`, and `j` its row in `qudo_job`.
   private static let columns: SQL =
     "h.id, h.kind, h.name, j.ranking, j.due, j.unique_scope, j.expires, j.kind, EXISTS(SELECT 1 FROM qudo_rest WHERE qudo_rest.job = h.id), EXISTS(SELECT 1 FROM qudo_group AS g WHERE g.job = h.id)"

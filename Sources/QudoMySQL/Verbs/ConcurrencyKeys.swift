@@ -361,4 +361,40 @@ enum KeyMember {
   case new(Int)
   case stored(Candidate)
 }
+
+extension Transaction {
+  /// Returns a page of the keys that jobs have, or that are stopped.
+  func concurrencyKeys(_ query: ConcurrencyKeyQuery) throws(QudoError) -> [ConcurrencyKeyStatus] {
+    let kinds = try numbers(of: query.kinds)
+    guard kinds?.isEmpty != true, query.keys?.isEmpty != true else { return [] }
+    var last: NumberedKey?
+    if let after = query.after {
+      guard let kind = try numbers(of: [after.kind])?.first else { return [] }
+      last = NumberedKey(kind: kind, name: Array(after.key.utf8))
+    }
+    let names = query.keys.map { $0.map { Array($0.utf8) } }
+    var found: [ConcurrencyKeyStatus] = []
+    try look(KeyRows.page(kinds, names, after: last, limit: query.limit)).forEach { row throws(QudoError) in
+      let kind = Kind(row.text(1))
+      know(kind, row.integer(0))
+      let rate: RateLimit? = if let text = row.textIfAny(5) { try RateLimit(text: text) } else { nil }
+      let bucket = RateBucket(
+        fullAt: row.integer(10), writtenAt: row.integer(11), spacing: row.integer(12),
+        throttledUntil: row.integer(13))
+      // The row of a stopped key outlives its jobs, and so their rule.
+      let hasJobs = row.integer(6) > 0 || row.integer(7) > 0
+      let rule = ConcurrencyKey(
+        row.text(2), limit: Int(clamping: row.integer(3)), rate: rate,
+        afterFailure: row.integer(4) != 0 ? .stop : .goOn)
+      let key = hasJobs ? rule : ConcurrencyKey(row.text(2))
+      let hasBucket = row.integer(9) != 0
+      let now = Timestamp(microseconds: row.integer(14))
+      found.append(
+        ConcurrencyKeyStatus(
+          kind, key, admitted: Int(row.integer(6)), held: Int(row.integer(7)), stops: Int(row.integer(8)),
+          nextTokenAt: key.rate.flatMap { hasBucket ? bucket.nextToken($0, now: now) : nil }))
+    }
+    return found
+  }
+}
 #endif

@@ -83,6 +83,11 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver, O
     try await reader.read { snapshot throws(QudoError) in try snapshot.pauses() }
   }
 
+  package func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
+  {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.concurrencyKeys(query) }
+  }
+
   package func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
     -> [KeyStop]
   {

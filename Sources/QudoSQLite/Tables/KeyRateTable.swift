@@ -48,12 +48,19 @@ struct KeyRateTable {
     ) { row throws(QudoError) in
       guard let rate = try row.rate(2) else { return }
       found = Rated(
-        key: NumberedKey(kind: row.integer(0), text: row.text(1)), rate: rate,
-        bucket: RateBucket(
-          fullAt: row.integer(3), writtenAt: row.integer(4), spacing: row.integer(5),
-          throttledUntil: row.integer(6)))
+        key: NumberedKey(kind: row.integer(0), text: row.text(1)), rate: rate, bucket: row.bucket(3))
     }
     return found
+  }
+
+  /// Returns the bucket of a key; nil if it has none.
+  func bucket(of key: NumberedKey) throws(QudoError) -> RateBucket? {
+    var bucket: RateBucket?
+    try connection.each(
+      "SELECT full_at, written_at, spacing, throttled_until FROM qudo_key_rate WHERE kind = ? AND key = ?",
+      .integer(key.kind), .text(key.text)
+    ) { row throws(QudoError) in bucket = row.bucket(0) }
+    return bucket
   }
 
   /// Stores the bucket of a key that has one.
@@ -104,5 +111,14 @@ struct KeyRateTable {
       """, .integer(now.microseconds), .integer(Int64(most)))
     // There may be none left: then the next claims need not look.
     if connection.changes > 0 { connection.cache.hasKeyRates = nil }
+  }
+}
+
+extension Statement {
+  /// Returns the bucket in four columns, from `full_at` on.
+  fileprivate func bucket(_ column: Int32) -> RateBucket {
+    RateBucket(
+      fullAt: integer(column), writtenAt: integer(column + 1), spacing: integer(column + 2),
+      throttledUntil: integer(column + 3))
   }
 }

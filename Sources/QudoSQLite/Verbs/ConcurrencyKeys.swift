@@ -251,4 +251,35 @@ extension Snapshot {
     guard numbers?.isEmpty != true else { return [] }
     return try stopTable.page(numbers.map { IntegerList($0) }, after: failure, limit: limit)
   }
+
+  /// Returns a page of the keys that jobs have, or that are stopped.
+  func concurrencyKeys(_ query: ConcurrencyKeyQuery) throws(QudoError) -> [ConcurrencyKeyStatus] {
+    let listing = KeyListing(connection: connection)
+    var last = NumberedKey(kind: .min, text: "")
+    if let after = query.after {
+      guard let kind = try kindTable.id(of: after.kind) else { return [] }
+      last = NumberedKey(kind: kind, text: after.key)
+    }
+    let keys = query.keys.map { Set($0.map { Array($0.utf8) }) }
+    var found: [ConcurrencyKeyStatus] = []
+    let kinds = if let known = try numbers(of: query.kinds) { known } else { try listing.kinds() }
+    for number in kinds where number >= last.kind {
+      guard let kind = try kindTable.name(of: number) else { continue }
+      if last.kind < number { last = NumberedKey(kind: number, text: "") }
+      var wanted = (keys ?? []).filter { last.text.utf8.lexicographicallyPrecedes($0) }
+        .sorted { $0.lexicographicallyPrecedes($1) }[...]
+      while found.count < query.limit {
+        if keys == nil {
+          guard let next = try listing.next(after: last) else { break }
+          last = next
+        } else {
+          guard let next = wanted.popFirst() else { break }
+          last = NumberedKey(kind: number, text: String(decoding: next, as: UTF8.self))
+          guard try listing.isInUse(last) else { continue }
+        }
+        found.append(try listing.status(of: last, kind, now: now.wall))
+      }
+    }
+    return found
+  }
 }

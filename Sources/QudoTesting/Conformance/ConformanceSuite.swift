@@ -11,7 +11,7 @@ public enum ConformanceSuite {
     + replays + statusLog
     + pruning + listings + counts + outcomes + filters + waking + cancelling + changing + recovering + pausing
     + expiring + finalFailures + scheduling + bounded + limited + rated
-    + concurrencyKeys + keyStops + keyRates + groups
+    + concurrencyKeys + keyStops + keyRates + keyListings + groups
     + closing
     + model
 

@@ -66,9 +66,15 @@ struct MemoryDatabase {
   }
 
   /// A concurrency or unique key of a kind, by its bytes: Swift's texts are also equal if they only look alike.
-  struct KeyOfKind: Hashable {
+  struct KeyOfKind: Hashable, Comparable {
     let kind: Kind
     let bytes: [UInt8]
+
+    static func < (a: KeyOfKind, b: KeyOfKind) -> Bool {
+      a.kind == b.kind
+        ? a.bytes.lexicographicallyPrecedes(b.bytes)
+        : a.kind.name.utf8.lexicographicallyPrecedes(b.kind.name.utf8)
+    }
 
     init(_ kind: Kind, _ key: ConcurrencyKey) { self.init(kind, key.key) }
     init(_ kind: Kind, _ key: String) { (self.kind, bytes) = (kind, Array(key.utf8)) }
@@ -284,6 +290,18 @@ struct MemoryDatabase {
   /// Sets or removes the rule of a key. Its bucket stays.
   private mutating func setRule(_ rule: KeyRule?, of key: KeyOfKind) {
     keyRules[key] = rule
+  }
+
+  /// The concurrency keys that jobs have, or that are stopped.
+  var keysInUse: Set<KeyOfKind> { Set(jobs.values.compactMap(\.key) + keyStops.map(\.key)) }
+
+  func status(of key: KeyOfKind, now: ClockReading) -> ConcurrencyKeyStatus {
+    let all = jobs.values.filter { $0.key == key }
+    let held = all.count(where: \.isHeld)
+    let rule = keyRules[key]?.key(key.text) ?? ConcurrencyKey(key.text)
+    return ConcurrencyKeyStatus(
+      key.kind, rule, admitted: all.count - held, held: held, stops: keyStops.count { $0.key == key },
+      nextTokenAt: rule.rate.flatMap { (keyBuckets[key] ?? RateBucket()).nextToken($0, now: now.wall) })
   }
 
   private func isStopped(_ key: KeyOfKind) -> Bool { keyStops.contains { $0.key == key } }

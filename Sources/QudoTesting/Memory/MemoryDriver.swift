@@ -243,6 +243,18 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     }
   }
 
+  public func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
+  {
+    try verb { database, now in
+      let found = database.keysInUse.filter { key in
+        (query.kinds?.contains(key.kind) ?? true)
+          && (query.keys?.contains { $0.utf8.elementsEqual(key.bytes) } ?? true)
+          && query.after.map { MemoryDatabase.KeyOfKind($0.kind, $0.key) < key } ?? true
+      }
+      return found.sorted().prefix(max(0, query.limit)).map { database.status(of: $0, now: now) }
+    }
+  }
+
   public func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] {
     try checkResume(keys, of: kind)
     return try verb { $0.resume(keys: keys, of: kind, now: $1) }

@@ -87,6 +87,7 @@ extension ModelRun {
     }
     try driver.check(is: expected, "after \(here)")
     try await compareStops()
+    try await compareKeys()
   }
 
   /// Compares the stops of concurrency keys. Their failures may be gone.
@@ -97,6 +98,17 @@ extension ModelRun {
     try check(
       try found.map { try translated($0, isModel: false) }, is: try expected.map { try translated($0) },
       "after \(here): stops")
+  }
+
+  /// Compares the concurrency keys. Drivers list kinds in any order.
+  private func compareKeys() async throws {
+    guard capabilities.isSuperset(of: [.control, .concurrencyKeys]) else { return }
+    func sorted(_ keys: [ConcurrencyKeyStatus]) -> [ConcurrencyKeyStatus] {
+      keys.sorted { $0.kind.name < $1.kind.name }
+    }
+    let query = ConcurrencyKeyQuery(limit: 100_000)
+    let found = try await anyDriver.control().concurrencyKeys(query)
+    try check(sorted(found), is: sorted(try await model.concurrencyKeys(query)), "after \(here): keys")
   }
 
   // MARK: The model's rows with the driver's ids

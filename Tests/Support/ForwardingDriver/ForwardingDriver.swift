@@ -89,6 +89,10 @@ extension ForwardingDriver {
     try await base.control().throttle(keyOf: job, for: duration)
   }
   public func pauses() async throws(QudoError) -> [Pause] { try await base.control().pauses() }
+  public func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
+  {
+    try await base.control().concurrencyKeys(query)
+  }
   public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
     -> [KeyStop]
   {

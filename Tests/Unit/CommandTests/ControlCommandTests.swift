@@ -377,6 +377,7 @@ import Testing
     "needs a database that is there",
     arguments: [
       ["cancel", "1"], ["cancel", "--all"], ["pause"], ["resume"], ["pauses"], ["keys"],
+      ["keys", "--all"],
       ["resume", "a", "--key", "k"], ["change", "1", "--now"],
       ["recover", "1"], ["recover", "--all"], ["wait", "1"], ["show", "1"],
     ])

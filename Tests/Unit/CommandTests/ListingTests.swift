@@ -73,6 +73,9 @@ import Testing
       Set(stops.first?.keys ?? [:].keys) == ["database", "kind", "key", "failure", "job", "stoppedAt"])
     let table = try place.qudo("keys").output
     #expect(table.hasPrefix("KIND  KEY         SINCE") && table.contains("customer-7"), "\(table)")
+    let status = try #require(try place.qudo("keys", "--all", "--json").objects().first)
+    #expect(status["stops"] as? Int == 1 && status["held"] as? Int == 3 && status["admitted"] as? Int == 0)
+    #expect(status["stopsAfterFailure"] as? Bool == true && status["rate"] is NSNull)
     #expect(try place.qudo("keys", "--kind", "b").output == "")
     let doctor = try place.qudo("doctor", "--json").objects().first {
       $0["check"] as? String == "stopped-key"
@@ -111,6 +114,25 @@ import Testing
     let late = try place.qudo("jobs", "--state", "delayed", "--json").objects()
     #expect(late.count == 1 && late.first?["concurrencyKey"] as? String == "customer-7")
     #expect(try place.qudo("jobs", "--json").objects().count == 1)
+    #expect(try place.qudo("keys").output == "", "none is stopped")
+    try place.qudo("enqueue", "b", "other", "--concurrency-key", "customer-\u{1B}8")
+    let table = try place.qudo("keys", "--all").output
+    #expect(table.hasPrefix("KIND  KEY") && table.split(separator: "\n").count == 3, "\(table)")
+    #expect(table.contains("2/1h") && !table.contains("\u{1B}"), "\(table)")
+    let listed = try place.qudo("keys", "--key", "customer-7", "--key", "unknown", "--json")
+    #expect(
+      keys(listed.output) == [
+        "database", "kind", "key", "limit", "rate", "count", "period", "burst", "stopsAfterFailure",
+        "admitted",
+        "held", "nextTokenAt", "stops",
+      ], "\(listed)")
+    let status = try #require(try listed.objects().first)
+    #expect(status["limit"] as? Int == 3 && status["admitted"] as? Int == 1 && status["held"] as? Int == 0)
+    #expect(status["nextTokenAt"] is String && status["stops"] as? Int == 0)
+    let rate = try #require(status["rate"] as? [String: Any])
+    #expect(rate["count"] as? Int == 2 && rate["period"] as? Double == 3600 && rate["burst"] as? Int == 2)
+    let more = try place.qudo("keys", "--all", "--limit", "1")
+    #expect(more.errors.contains("there are more concurrency keys than these 1"), "\(more)")
     for wrong in [
       ["--key-rate", "1/1h"], ["--concurrency-key", "k", "--key-rate", "0/1s"],
       ["--concurrency-key", "k", "--key-rate", "1"], ["--concurrency-key", "k", "--key-rate", "1/soon"],

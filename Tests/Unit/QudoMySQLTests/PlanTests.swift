@@ -200,6 +200,9 @@ import Testing
     let ids = try await driver.insert((0..<2000).map { paced("\($0 / 4)") }).map(\.id)
     let jobs = try await driver.claim(ClaimRequest([.init("p")], limit: 60)).jobs
     _ = try await driver.throttle(keyOf: ids[1500], for: .seconds(1))
+    let keys = try await driver.concurrencyKeys(ConcurrencyKeyQuery(limit: 20))
+    _ = try await driver.concurrencyKeys(ConcurrencyKeyQuery(kinds: ["p"], after: keys.last, limit: 20))
+    _ = try await driver.concurrencyKeys(ConcurrencyKeyQuery(keys: ["7", "8"], limit: 20))
     var unbegun = Settlement(jobs[0].lease, .released)
     unbegun.hasBegun = false
     _ = try await driver.settle(

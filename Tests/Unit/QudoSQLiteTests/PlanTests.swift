@@ -75,6 +75,8 @@ import Testing
     "SELECT seq FROM sqlite_sequence",
     // For dashboards: whether a log has many rows, which stops at that number.
     "SELECT count(*) FROM (SELECT 1 FROM qudo_failure", "SELECT count(*) FROM (SELECT 1 FROM qudo_status",
+    // The kinds, of which there are few.
+    "SELECT id FROM qudo_kind ORDER BY id",
     // For dashboards: the newest rows of a log, which stop at their limit, and whether there are any jobs.
     "SELECT id, kind, reason, failed_at FROM qudo_failure", "SELECT id, kind, status, started_at, ended_at",
     "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
@@ -206,6 +208,8 @@ import Testing
     let begun = try await driver.claim(demand(9, "paced")).jobs
     _ = try await driver.release([begun[0].lease])
     _ = try await driver.throttle(keyOf: ids[1], for: .seconds(1))
+    _ = try await driver.concurrencyKeys(ConcurrencyKeyQuery(limit: 1))
+    _ = try await driver.concurrencyKeys(ConcurrencyKeyQuery(keys: ["k0", "k1", "k2"]))
     _ = try await driver.cancel(ids, reason: nil)
     _ = try await driver.settle(begun.dropFirst().map { Settlement($0.lease, .completed()) }, claiming: nil)
   }
