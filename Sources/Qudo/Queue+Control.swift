@@ -196,17 +196,17 @@ extension Queue {
 
   // MARK: Concurrency keys
 
-  /// Returns the concurrency keys that are in use, of every database: those that jobs have, and those that are stopped. Those of each
-  /// database and kind come together, in the order of their bytes.
+  /// Returns the concurrency keys that are in use, of every database: those that jobs have, and those that are stopped. The keys of
+  /// each database and kind are adjacent, sorted by their bytes.
   ///
-  ///     for key in try await queue.concurrencyKeys(["order.ship"]) where key.held > 100 {
+  ///     for key in try await queue.concurrencyKeys(["order.ship"], limit: .max) where key.held > 100 {
   ///       print("\(key.key): \(key.held) jobs wait for \(key.admitted)")
   ///     }
   ///
   /// - Parameters:
   ///   - kinds: The kinds; nil for all. Default: all.
   ///   - keys: The keys; nil for all. Default: all.
-  ///   - limit: The maximum number from each database. Default: 1,000.
+  ///   - limit: The maximum number from each database; the rest is left out. Default: 1,000.
   /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
   public func concurrencyKeys(
     _ kinds: [Kind]? = nil, keys: [String]? = nil, limit: Int = 1000

@@ -16,7 +16,8 @@ public struct ConcurrencyKeyStatus: Hashable, Sendable, Codable {
   public var held: Int
   /// The number of final failures that stop the key: it is stopped if there are any. See ``KeyStop``.
   public var stops: Int
-  /// When the rate lets the next job begin, by the database's clock; nil if one may begin now.
+  /// The time at which the rate lets the next job begin, by the database's clock; nil if it lets one begin now, or if there is no rate. The
+  /// limit and stops do not count.
   public var nextTokenAt: Timestamp?
 
   /// Creates a status; for drivers.
@@ -29,7 +30,7 @@ public struct ConcurrencyKeyStatus: Hashable, Sendable, Codable {
     (self.stops, self.nextTokenAt) = (stops, nextTokenAt)
   }
 
-  // By bytes: Swift takes some texts of different bytes for equal.
+  /// Compares the keys byte by byte: Swift takes some texts of different bytes for equal.
   public static func == (a: ConcurrencyKeyStatus, b: ConcurrencyKeyStatus) -> Bool {
     a.kind == b.kind && a.key.utf8.elementsEqual(b.key.utf8) && a.limit == b.limit && a.rate == b.rate
       && a.afterFailure == b.afterFailure && a.admitted == b.admitted && a.held == b.held
@@ -37,7 +38,7 @@ public struct ConcurrencyKeyStatus: Hashable, Sendable, Codable {
   }
 }
 
-/// Which concurrency keys a listing returns.
+/// The selection of a listing of concurrency keys.
 public struct ConcurrencyKeyQuery: Sendable {
   /// The kinds; nil for all. Default: all.
   public var kinds: [Kind]?

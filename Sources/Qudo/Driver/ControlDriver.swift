@@ -94,10 +94,11 @@ public protocol ControlDriver: LogDriver {
   ///   - limit: The maximum number of rows.
   func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError) -> [KeyStop]
 
-  /// Returns concurrency keys that are in use: those that jobs have, and those that are stopped. Those of a kind come together, in the order
-  /// of their bytes. It reads an index, as many keys as it returns, and the jobs of these keys.
+  /// Returns concurrency keys that are in use: those that jobs have, and those that are stopped. The keys of a kind are adjacent, sorted by
+  /// their bytes; kinds come in any order. It looks into an index once for each kind, and reads as many keys as it returns, and their jobs.
   ///
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver lacks ``Capabilities/concurrencyKeys``.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver lacks ``Capabilities/concurrencyKeys``, and
+  ///   ``QudoError/Code/corrupt`` for a malformed rate.
   func concurrencyKeys(_ query: ConcurrencyKeyQuery) async throws(QudoError) -> [ConcurrencyKeyStatus]
 
   /// Ends the stops of concurrency keys, in one transaction: held jobs are admitted up to the limit. The failures that stopped the keys

@@ -208,7 +208,7 @@ extension RateLimit {
     self.init(count, per: try Duration(parsing: String(text[text.index(after: slash)...])))
   }
 
-  /// The rate as the options have it, such as `10/1m`; another burst than the number follows it.
+  /// The rate for a table, such as `10/1m`, with a rounded period; another burst than the number follows it.
   var display: String {
     "\(count)/\(period.inUnits)" + (burst == count ? "" : ", burst \(burst)")
   }

@@ -48,6 +48,9 @@ final class KindCache: Sendable {
     }
   }
 
+  /// The query for the numbers of all kinds.
+  static let all: SQL = "SELECT id FROM qudo_kind ORDER BY id"
+
   static func look(up kinds: [Kind]) -> SQL {
     let names = kinds.map { kind -> SQL in "\(Array(kind.name.utf8))" }.joined(",")
     return "SELECT id, name FROM qudo_kind WHERE name IN (\(names))"

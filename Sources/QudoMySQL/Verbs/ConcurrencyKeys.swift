@@ -365,14 +365,16 @@ enum KeyMember {
 extension Transaction {
   /// Returns a page of the keys that jobs have, or that are stopped.
   func concurrencyKeys(_ query: ConcurrencyKeyQuery) throws(QudoError) -> [ConcurrencyKeyStatus] {
-    let kinds = try numbers(of: query.kinds)
+    var kinds = try numbers(of: query.kinds)
+    // The primary key begins with the kind.
+    if kinds == nil, query.keys != nil { kinds = try look(KindCache.all).map { $0.integer(0) } }
     guard kinds?.isEmpty != true, query.keys?.isEmpty != true else { return [] }
     var last: NumberedKey?
     if let after = query.after {
       guard let kind = try numbers(of: [after.kind])?.first else { return [] }
       last = NumberedKey(kind: kind, name: Array(after.key.utf8))
     }
-    let names = query.keys.map { $0.map { Array($0.utf8) } }
+    let names = query.keys.map { Array(Set($0.map { Array($0.utf8) })) }
     var found: [ConcurrencyKeyStatus] = []
     try look(KeyRows.page(kinds, names, after: last, limit: query.limit)).forEach { row throws(QudoError) in
       let kind = Kind(row.text(1))

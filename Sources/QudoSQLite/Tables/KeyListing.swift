@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// What the tables have of concurrency keys, for listings.
+/// The queries that list concurrency keys.
 struct KeyListing {
   let connection: Connection
 
@@ -25,43 +25,36 @@ struct KeyListing {
     ) { row throws(QudoError) in
       for column in 0..<Int32(3) where !row.isNull(column) {
         let found = row.text(column)
+        // A key that another program wrote as a BLOB lies behind all texts, and so behind itself.
+        guard key.text.utf8.lexicographicallyPrecedes(found.utf8) else { continue }
         if let next, !found.utf8.lexicographicallyPrecedes(next.utf8) { continue }
         next = found
       }
     }
-    // A key that another program wrote as a BLOB lies behind all texts, and itself.
-    guard let next, key.text.utf8.lexicographicallyPrecedes(next.utf8) else { return nil }
-    return NumberedKey(kind: key.kind, text: next)
+    return next.map { NumberedKey(kind: key.kind, text: $0) }
   }
 
-  /// Whether jobs have a key, or it is stopped.
-  func isInUse(_ key: NumberedKey) throws(QudoError) -> Bool {
-    try connection.integer(
-      """
-      SELECT EXISTS(SELECT 1 FROM qudo_admitted WHERE kind = ?1 AND key = ?2) OR EXISTS(SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2)
-        OR EXISTS(SELECT 1 FROM qudo_stop WHERE kind = ?1 AND key = ?2)
-      """, .integer(key.kind), .text(key.text)) == 1
-  }
-
-  /// Returns a key that is in use. It reads its admitted and held jobs.
+  /// Returns a key; nil if no job has it and it is not stopped. It reads its admitted and held jobs.
   ///
   /// - Throws: ``QudoError/Code/corrupt`` if its rate is malformed.
-  func status(of key: NumberedKey, _ kind: Kind, now: Timestamp) throws(QudoError) -> ConcurrencyKeyStatus {
-    let rule = try connection.keyRuleTable.rule(of: key).key(key.text)
+  func status(of key: NumberedKey, _ kind: Kind, now: Timestamp) throws(QudoError) -> ConcurrencyKeyStatus? {
     var (admitted, held, stops) = (0, 0, 0)
     try connection.each(
       """
       SELECT (
           SELECT count(*) FROM qudo_admitted AS p WHERE p.kind = ?1 AND p.key = ?2
             AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.concurrency_key = p.key)),
-        (SELECT count(*) FROM qudo_held WHERE kind = ?1 AND key = ?2), (SELECT count(*) FROM qudo_stop WHERE kind = ?1 AND key = ?2)
+        (SELECT count(*) FROM qudo_held WHERE kind = ?1 AND key = ?2),
+        (SELECT count(*) FROM qudo_stop WHERE kind = ?1 AND key = ?2)
       """, .integer(key.kind), .text(key.text)
     ) { row throws(QudoError) in
       (admitted, held, stops) = (Int(row.integer(0)), Int(row.integer(1)), Int(row.integer(2)))
     }
+    guard admitted + held + stops > 0 else { return nil }
+    let rule = admitted + held > 0 ? try connection.keyRuleTable.rule(of: key) : KeyRule()
     let bucket = rule.rate == nil ? nil : try connection.keyRateTable.bucket(of: key)
     return ConcurrencyKeyStatus(
-      kind, rule, admitted: admitted, held: held, stops: stops,
+      kind, rule.key(key.text), admitted: admitted, held: held, stops: stops,
       nextTokenAt: rule.rate.flatMap { bucket?.nextToken($0, now: now) })
   }
 }

@@ -260,14 +260,16 @@ extension Snapshot {
       guard let kind = try kindTable.id(of: after.kind) else { return [] }
       last = NumberedKey(kind: kind, text: after.key)
     }
-    let keys = query.keys.map { Set($0.map { Array($0.utf8) }) }
+    let keys = query.keys.map { names in
+      Set(names.map { Array($0.utf8) }).sorted { $0.lexicographicallyPrecedes($1) }
+    }
     var found: [ConcurrencyKeyStatus] = []
     let kinds = if let known = try numbers(of: query.kinds) { known } else { try listing.kinds() }
     for number in kinds where number >= last.kind {
+      guard found.count < query.limit else { break }
       guard let kind = try kindTable.name(of: number) else { continue }
       if last.kind < number { last = NumberedKey(kind: number, text: "") }
-      var wanted = (keys ?? []).filter { last.text.utf8.lexicographicallyPrecedes($0) }
-        .sorted { $0.lexicographicallyPrecedes($1) }[...]
+      var wanted = (keys ?? []).drop { !last.text.utf8.lexicographicallyPrecedes($0) }
       while found.count < query.limit {
         if keys == nil {
           guard let next = try listing.next(after: last) else { break }
@@ -275,9 +277,8 @@ extension Snapshot {
         } else {
           guard let next = wanted.popFirst() else { break }
           last = NumberedKey(kind: number, text: String(decoding: next, as: UTF8.self))
-          guard try listing.isInUse(last) else { continue }
         }
-        found.append(try listing.status(of: last, kind, now: now.wall))
+        if let status = try listing.status(of: last, kind, now: now.wall) { found.append(status) }
       }
     }
     return found

@@ -73,7 +73,7 @@ struct MemoryDatabase {
     static func < (a: KeyOfKind, b: KeyOfKind) -> Bool {
       a.kind == b.kind
         ? a.bytes.lexicographicallyPrecedes(b.bytes)
-        : a.kind.name.utf8.lexicographicallyPrecedes(b.kind.name.utf8)
+        : a.kind < b.kind
     }
 
     init(_ kind: Kind, _ key: ConcurrencyKey) { self.init(kind, key.key) }

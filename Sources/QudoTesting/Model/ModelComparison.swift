@@ -104,7 +104,7 @@ extension ModelRun {
   private func compareKeys() async throws {
     guard capabilities.isSuperset(of: [.control, .concurrencyKeys]) else { return }
     func sorted(_ keys: [ConcurrencyKeyStatus]) -> [ConcurrencyKeyStatus] {
-      keys.sorted { $0.kind.name < $1.kind.name }
+      keys.sorted { $0.kind < $1.kind }
     }
     let query = ConcurrencyKeyQuery(limit: 100_000)
     let found = try await anyDriver.control().concurrencyKeys(query)

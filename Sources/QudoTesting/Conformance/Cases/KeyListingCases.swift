@@ -64,6 +64,9 @@ extension ConformanceSuite {
         is: Array(ofA[3..<5]))
       try check(try await control.keys(ConcurrencyKeyQuery(kinds: ["unknown"])), is: [])
       try check(try await control.keys(ConcurrencyKeyQuery(kinds: [])), is: [])
+      for kinds in [["a", "b"], ["b", "a"]] as [[Kind]] {
+        try check(try await control.keys(ConcurrencyKeyQuery(kinds: kinds)), is: all)
+      }
       let some = ["k\u{e9}", "k1", "unknown", "k1"]
       let ofSome = all.filter { status in some.contains { $0.utf8.elementsEqual(status.key.utf8) } }
       try check(try await control.keys(ConcurrencyKeyQuery(keys: some)), is: ofSome)
@@ -72,6 +75,11 @@ extension ConformanceSuite {
         is: Array(ofSome[1..<3]))
       try check(try await control.keys(ConcurrencyKeyQuery(keys: [])), is: [])
       for limit in [0, -1] { try check(try await control.keys(ConcurrencyKeyQuery(limit: limit)), is: []) }
+      // A page begins behind a key that is gone, too.
+      _ = try await control.cancel(
+        matching: JobQuery(JobFilter(concurrencyKey: ofA[2].key), limit: 100), reason: nil)
+      try check(
+        try await control.keys(ConcurrencyKeyQuery(kinds: ["a"], after: ofA[2], limit: 1)), is: [ofA[3]])
     },
     ConformanceCase(
       "theListingOfKeysTellsTheirRates", .listingsAreTrue, requires: [.concurrencyKeys, .keyRates, .control]
@@ -108,9 +116,9 @@ extension ConformanceSuite {
         try await control.keys(), is: [ConcurrencyKeyStatus("a", key, admitted: 0, held: 2, stops: 2)])
       // It is stopped without any job, too; then it has no rule.
       _ = try await control.cancel(matching: JobQuery(), reason: nil)
-      try check(
-        try await control.keys(ConcurrencyKeyQuery(keys: ["k"])),
-        is: [ConcurrencyKeyStatus("a", "k", admitted: 0, held: 0, stops: 2)])
+      let stopped = [ConcurrencyKeyStatus("a", "k", admitted: 0, held: 0, stops: 2)]
+      try check(try await control.keys(), is: stopped)
+      try check(try await control.keys(ConcurrencyKeyQuery(keys: ["k"])), is: stopped)
       _ = try await control.resume(keys: ["k"], of: "a")
       try check(try await control.keys(), is: [])
     },
